@@ -1,0 +1,38 @@
+/*
+ * addr.h - a network address as a value of 20 bytes, without socket headers.
+ *
+ * IPv4 addresses that arrive mapped into IPv6 (::ffff:a.b.c.d, from a dual-stack socket) are kept and
+ * printed as IPv4, so that logs and access rules see what people wrote.
+ */
+#ifndef SLV_ADDR_H
+#define SLV_ADDR_H
+
+#include <selvage/str.h>
+
+#include <stdint.h>
+
+enum addr_family { ADDR_NONE, ADDR_V4, ADDR_V6, ADDR_UNIX, ADDR_VSOCK };
+
+struct addr {
+    uint8_t family;                /* enum addr_family */
+    uint8_t pad;
+    uint16_t port;                 /* host order; 0 for unix */
+    uint8_t ip[16];                /* V4: the first 4 bytes; VSOCK: cid in the first 4, host order */
+};
+
+/* Enough for the longest text of addr_text() with its port. */
+#define ADDR_TEXT_MAX 64
+
+/* "192.0.2.1", "2001:db8::1", "unix:", "vsock:3"; returns the length. */
+size_t addr_text(const struct addr *a, char out[ADDR_TEXT_MAX]);
+
+/* With the port: "192.0.2.1:80", "[2001:db8::1]:80", "unix:", "vsock:3:80". */
+size_t addr_text_port(const struct addr *a, char out[ADDR_TEXT_MAX]);
+
+/* Parses an IPv4 or IPv6 address without port. 0 or -1. */
+int addr_parse(struct str text, struct addr *out);
+
+/* Family and ip are equal; the port plays no part. */
+bool addr_same_host(const struct addr *a, const struct addr *b);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * outq.c - what waits to be written.
+ */
+#include "base/outq.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Rings of the usual size are kept for the next connection, so that a warm worker allocates nothing;
+ * an idle connection has none.
+ */
+#define RING_SIZE 64
+#define RINGS_KEPT 64
+
+static struct outq_span *kept[RINGS_KEPT];
+static size_t kept_count;
+
+/* Gives a ring back, to the shelf or to the heap. */
+static void ring_free(struct outq_span *ring, uint32_t size)
+{
+    if (size == RING_SIZE && kept_count < RINGS_KEPT)
+        kept[kept_count++] = ring;
+    else
+        free(ring);
+}
+
+/* Doubles the ring, or takes the first one. */
+static void grow(struct outq *q)
+{
+    uint32_t size = q->size ? q->size * 2 : RING_SIZE;
+    struct outq_span *ring;
+
+    AN(size > q->size);
+    if (size == RING_SIZE && kept_count)
+        ring = kept[--kept_count];
+    else
+        ring = mem_resize(NULL, size, sizeof *ring);
+    for (uint32_t i = 0; i < q->count; i++)
+        ring[i] = q->spans[(q->first + i) & (q->size - 1)];
+    if (q->spans)
+        ring_free(q->spans, q->size);
+    q->spans = ring;
+    q->size = size;
+    q->first = 0;
+}
+
+/* Room for one more span at the end. */
+static struct outq_span *append(struct outq *q, uint64_t size)
+{
+    if (q->count == q->size)
+        grow(q);
+    q->end += size;
+    return &q->spans[(q->first + q->count++) & (q->size - 1)];
+}
+
+/* The span at a distance from the front. */
+static struct outq_span *span_at(const struct outq *q, uint32_t i)
+{
+    AN(i < q->count);
+    return &q->spans[(q->first + i) & (q->size - 1)];
+}
+
+/* Takes the first span out and gives its owner notice. */
+static void shift(struct outq *q)
+{
+    struct outq_span s = *span_at(q, 0);
+
+    q->first = (q->first + 1) & (q->size - 1);
+    q->count--;
+    if (s.release)
+        s.release(s.owner);
+}
+
+void outq_drop(struct outq *q)
+{
+    while (q->count)
+        shift(q);
+    q->sent = q->end;
+}
+
+void outq_free(struct outq *q)
+{
+    outq_drop(q);
+    if (q->spans)
+        ring_free(q->spans, q->size);
+    q->spans = NULL;
+    q->size = q->first = 0;
+}
+
+void outq_add(struct outq *q, const void *data, size_t size, enum outq_keep keep)
+{
+    AN(keep != OUTQ_OWNED);
+    if (size)
+        *append(q, size) = (struct outq_span){ .data = data, .size = size, .fd = -1, .keep = keep };
+}
+
+void outq_add_owned(struct outq *q, const void *data, size_t size, void (*release)(void *),
+                    void *owner)
+{
+    if (size)
+        *append(q, size) = (struct outq_span){ .data = data, .size = size, .fd = -1,
+                                               .keep = OUTQ_OWNED, .release = release,
+                                               .owner = owner };
+    else if (release)
+        release(owner);
+}
+
+void outq_add_copy(struct outq *q, const void *data, size_t size)
+{
+    void *copy;
+
+    if (!size)
+        return;
+    copy = memcpy(mem_alloc(size), data, size);
+    outq_add_owned(q, copy, size, free, copy);
+}
+
+void outq_add_file(struct outq *q, int fd, off_t offset, uint64_t size, void (*release)(void *),
+                   void *owner)
+{
+    AN(fd >= 0 && offset >= 0);
+    if (size)
+        *append(q, size) = (struct outq_span){ .size = size, .fd = fd, .offset = offset,
+                                               .keep = OUTQ_OWNED, .release = release,
+                                               .owner = owner };
+    else if (release)
+        release(owner);
+}
+
+size_t outq_iov(const struct outq *q, struct iovec *iov, size_t max)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < q->count && n < max; i++) {
+        const struct outq_span *s = span_at(q, i);
+
+        if (!s->data)
+            break;
+        iov[n++] = (struct iovec){ (void *)(uintptr_t)s->data, s->size };
+    }
+    return n;
+}
+
+const struct outq_span *outq_file(const struct outq *q)
+{
+    return q->count && !span_at(q, 0)->data ? span_at(q, 0) : NULL;
+}
+
+void outq_advance(struct outq *q, uint64_t n)
+{
+    AN(n <= outq_waiting(q));
+    q->sent += n;
+    while (n) {
+        struct outq_span *s = span_at(q, 0);
+
+        if (n < s->size) {
+            if (s->data)
+                s->data += n;
+            else
+                s->offset += (off_t)n;
+            s->size -= n;
+            return;
+        }
+        n -= s->size;
+        shift(q);
+    }
+}
+
+void outq_settle(struct outq *q)
+{
+    if (!q->count) {
+        if (q->spans)
+            ring_free(q->spans, q->size);
+        q->spans = NULL;
+        q->size = q->first = 0;
+        return;
+    }
+    for (uint32_t i = 0; i < q->count; i++) {
+        struct outq_span *s = span_at(q, i);
+
+        if (s->keep != OUTQ_TRANSIENT)
+            continue;
+        s->owner = memcpy(mem_alloc(s->size), s->data, s->size);
+        s->data = s->owner;
+        s->release = free;
+        s->keep = OUTQ_OWNED;
+    }
+}

@@ -1,0 +1,169 @@
+/*
+ * conn.h - one connection, without a descriptor, a loop or a clock.
+ *
+ * The shell owns one adapter (the protocol), one input buffer, one output queue, one deadline and the
+ * reason for its end. The driver asks what it wants and does it: bytes and the time go in, bytes and
+ * wishes come out. An upgrade swaps the adapter; bytes that were read already go to the new one.
+ *
+ * A turn of the driver is:   conn_received() or conn_expired() or conn_woken()
+ *                            conn_output() … conn_sent(), as long as the socket takes it
+ *                            conn_settle()
+ * Between two turns nothing in here points into the driver's scratch buffer.
+ */
+#ifndef SLV_CONN_H
+#define SLV_CONN_H
+
+#include "base/addr.h"
+#include "base/close.h"
+#include "base/outq.h"
+#include "base/wheel.h"
+
+struct conn;
+
+/* What a connection wants, as a set; 0: nothing but time. */
+enum {
+    CONN_READ = 1 << 0,
+    CONN_WRITE = 1 << 1,
+    CONN_SHUT = 1 << 2,            /* tell the peer that no more comes (shutdown for writing) */
+    CONN_CLOSE = 1 << 3            /* nothing more to do: free it and close */
+};
+
+/* The states of DESIGN: what a connection is doing, for logs, metrics and tests. */
+enum conn_state {
+    CONN_RECEIVING_HEADERS,
+    CONN_RECEIVING_BODY,
+    CONN_DISPATCHING,              /* DispatchingOrSending */
+    CONN_STREAMING,
+    CONN_UPGRADED,
+    CONN_CLOSING,
+    CONN_CLOSED
+};
+
+/* "ReceivingHeaders" … "Closed". */
+const char *conn_state_name(enum conn_state state);
+
+/* How a connection is being let go. */
+enum conn_drain { CONN_STAY, CONN_DRAIN_LAZY, CONN_DRAIN_NOW };
+
+/* How the driver should treat the socket; the adapter passes them on from the configuration. */
+enum {
+    CONN_NO_SENDFILE = 1 << 0,     /* read files and write them */
+    CONN_NO_DELAY_OFF = 1 << 1,    /* let Nagle's algorithm collect small writes */
+    CONN_CORK = 1 << 2,            /* hold a head back until the file behind it fills the segment */
+    CONN_RESET_ON_TIMEOUT = 1 << 3 /* drop a connection that timed out with RST */
+};
+
+/*
+ * A protocol. state is the adapter's own object; c its shell.
+ */
+struct adapter {
+    const char *name;
+    /*
+     * Takes bytes and returns how many it is done with; fewer: it is paused (an answer is on its way).
+     * What is left is kept and fed again, at the latest after the next produce. The bytes may be
+     * changed in place. They stay where they are until settle or the next feed.
+     */
+    size_t (*feed)(void *state, struct conn *c, char *data, size_t n, ms_t now);
+    /* The peer sends no more. */
+    void (*eof)(void *state, struct conn *c, ms_t now);
+    /* Bytes would be taken now. */
+    bool (*may_feed)(const void *state);
+    /* Bytes have left, or there is room in the queue: note it, queue more. */
+    void (*produce)(void *state, struct conn *c, ms_t now);
+    /* When it must be woken if nothing happens; MS_NEVER: never. */
+    ms_t (*deadline)(const void *state, const struct conn *c);
+    void (*expired)(void *state, struct conn *c, ms_t now);
+    /* c->drain has become stricter. */
+    void (*drain)(void *state, struct conn *c, ms_t now);
+    /*
+     * The end of a turn: views into bytes that were fed must go. kept are the bytes that the shell
+     * keeps for the next feed, moved to where they now lie.
+     */
+    void (*settle)(void *state, struct conn *c);
+    enum conn_state (*state)(const void *state);
+    /* Something panicked: one line about the work in hand. */
+    size_t (*describe)(const void *state, char *buf, size_t size);
+    /* The connection is over, for this reason; free everything. */
+    void (*free)(void *state, struct conn *c, enum close_reason reason);
+};
+
+struct conn {
+    unsigned magic;
+#define CONN_MAGIC 0x5ca1ab1eu
+    uint8_t drain;                 /* enum conn_drain */
+    uint8_t reason;                /* enum close_reason; CLOSE_NONE while it lives */
+    bool eof;                      /* the peer sends no more */
+    bool closing;                  /* no more input is fed; what is queued still leaves */
+    bool linger;                   /* after that, read and drop until the peer closes */
+    bool shut;                     /* the driver has shut the writing side */
+    bool broken;                   /* the transport is of no more use */
+    uint8_t options;               /* CONN_NO_… */
+    unsigned requests;             /* served or begun on this connection */
+    const struct adapter *adapter;
+    void *state;
+    char *in;                      /* bytes kept for the next feed; NULL mostly */
+    uint32_t in_size, in_room, in_fed; /* in_fed: taken in this turn */
+    struct outq out;
+    ms_t last_write;               /* when bytes last left, or the queue was last empty */
+    ms_t linger_until;
+    ms_t send_timeout, lingering_time; /* the adapter keeps them up to date */
+    /* For logs and access rules; set by the driver after conn_new(). */
+    uint64_t number;
+    ms_t opened;
+    struct addr peer, local;
+    const void *listen;            /* struct listen_addr */
+    void (*wake)(void *arg);       /* asks the driver for a turn */
+    void *wake_arg;
+};
+
+/* Takes the adapter's state. */
+struct conn *conn_new(const struct adapter *adapter, void *state, ms_t now);
+
+/* Frees the adapter with the reason (CLOSE_ABORTED where none was set), drops what is queued. */
+void conn_free(struct conn **c);
+
+unsigned conn_want(const struct conn *c);
+
+/*
+ * n bytes arrived at data, which belongs to the driver and may be changed; 0: the peer sends no more.
+ */
+void conn_received(struct conn *c, char *data, size_t n, ms_t now);
+
+/* Memory to write now, or (0 and *file set) a file range; 0 and NULL: nothing. */
+size_t conn_output(const struct conn *c, struct iovec *iov, size_t max,
+                   const struct outq_span **file);
+
+/* n bytes have left. May feed kept input and queue more. */
+void conn_sent(struct conn *c, size_t n, ms_t now);
+
+/* CONN_SHUT has been done. */
+void conn_shut(struct conn *c, ms_t now);
+
+ms_t conn_deadline(const struct conn *c);
+
+/* The deadline has passed (checked again here). */
+void conn_expired(struct conn *c, ms_t now);
+
+/* Something became ready outside the turns (conn_wake()); lets the adapter produce. */
+void conn_woken(struct conn *c, ms_t now);
+
+/* Asks the driver for a turn. */
+void conn_wake(struct conn *c);
+
+/* The end of a turn. */
+void conn_settle(struct conn *c);
+
+/* Ends it: nothing more is read or written. The only way down besides conn_close(). Idempotent. */
+void conn_fail(struct conn *c, enum close_reason reason);
+
+/* Ends it in order: what is queued still leaves; linger: then input is read and dropped for a while. */
+void conn_close(struct conn *c, enum close_reason reason, bool linger);
+
+void conn_drain(struct conn *c, enum conn_drain how, ms_t now);
+
+enum conn_state conn_state(const struct conn *c);
+
+/* Puts another protocol in place of this one, whose state is freed; kept bytes go to the new one. */
+void conn_upgrade(struct conn *c, const struct adapter *adapter, void *state);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * config.h - one generation of the configuration: everything that a reload replaces.
+ *
+ * Made and checked by the master before it forks; workers only read it. Nothing here changes after
+ * config_load(), except what is said to.
+ */
+#ifndef SLV_CONFIG_H
+#define SLV_CONFIG_H
+
+#include <selvage/module.h>
+
+#include "base/addr.h"
+#include "base/log.h"
+#include "base/table.h"
+#include "core/conf.h"
+#include "http/exchange.h"
+
+struct variables;
+struct access_log;
+struct vhosts;
+
+/* Directives of the main and events contexts. */
+struct process_conf {
+    int64_t worker_processes;      /* "auto" has been resolved */
+    int64_t worker_connections;
+    int64_t worker_rlimit_nofile;  /* 0: as it is */
+    int64_t worker_shutdown_timeout; /* ms */
+    struct str pid;                /* absolute path */
+    struct str user, group;        /* names; empty: the account the master runs under */
+    int64_t uid, gid;              /* resolved; -1: unchanged */
+    bool daemon, master_process;
+    bool accept_mutex, multi_accept; /* accepted for nginx's sake, without effect */
+    struct log *error_log;         /* of the main context; NULL: the default path */
+};
+
+/* How the socket of an address is made; equal for all servers that name it. */
+struct listen_options {
+    int backlog;                   /* -1: default */
+    int rcvbuf, sndbuf;            /* 0: as the kernel has it */
+    int fastopen;                  /* queue length; 0: off */
+    bool deferred, reuseport;
+    int8_t ipv6only;               /* -1: not said */
+    int8_t keepalive;              /* so_keepalive: -1 not said, 0 off, 1 on */
+    int keepidle, keepintvl, keepcnt; /* seconds, seconds, count; 0: not said */
+    int unix_mode;                 /* -1: default 0666 */
+    int64_t unix_uid, unix_gid;    /* -1: unchanged */
+};
+
+/*
+ * One address that servers listen on, with its virtual hosts. Several share a socket: [::]:80 and *:80
+ * always, a specific address where a wildcard of its port exists.
+ */
+struct listen_addr {
+    unsigned magic;
+#define LISTEN_ADDR_MAGIC 0x11573adau
+    struct listen_addr *next;      /* of the same socket */
+    struct addr addr;              /* ip all zero: any of its family; ADDR_NONE: any of both */
+    struct str text;               /* as nginx would name it: 0.0.0.0:80, [::]:80, unix:/path */
+    struct vhosts *vhosts;
+    const struct server *fallback; /* the default server */
+};
+
+/* One socket to be opened by the master. */
+struct listen_socket {
+    struct listen_socket *next;
+    struct str key;                /* what makes two the same over reloads: "*:80", "unix:/path" */
+    struct addr addr;              /* what to bind; ADDR_NONE with a port: dual stack, any */
+    struct str path;               /* unix: absolute path */
+    struct listen_options options;
+    struct listen_addr *addrs;     /* specific ones first */
+    bool needs_local;              /* more than one addr of a family: getsockname() tells which */
+    struct str place;              /* FILE:LINE of the first listen directive, for messages */
+    /* Set by proc when opened: one descriptor, or one per worker slot with reuseport. */
+    int *fds;
+    size_t fd_count;
+};
+
+struct config {
+    unsigned magic;
+#define CONFIG_MAGIC 0xc04f16e1u
+    unsigned long generation;      /* counts from 1; set by the master */
+    struct arena arena;
+    struct str file;               /* absolute path of the main file */
+    struct str prefix;             /* absolute, ends with '/' */
+    struct process_conf *process;
+    struct conf_modules modules;
+    struct conf_block *http;       /* NULL where there is no http block */
+    struct listen_socket *sockets;
+    struct variables *variables;
+    struct access_log *access_logs; /* all of them, for flushing */
+    struct log_file **log_files;   /* every one that this configuration names */
+    size_t log_file_count;
+    struct slv_image *images;      /* prebuilt images to be made and mapped */
+    struct server *servers;
+    size_t server_count;
+};
+
+/* Where a configuration comes from: the command line. */
+struct config_source {
+    const char *file;              /* -c, or the default */
+    const char *prefix;            /* -p, or the default */
+    const char *globals;           /* -g, or NULL */
+    const char *error_log;         /* -e, or NULL */
+    FILE *dump;                    /* -T: write the files there; NULL: do not */
+};
+
+/*
+ * Reads, checks and links a configuration; opens and changes nothing on disk. NULL where there were
+ * mistakes; all of them have gone to the report.
+ */
+struct config *config_load(const struct config_source *source, struct conf_report *report);
+
+/* Gives everything back; modules stay loaded. */
+void config_free(struct config **config);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * context.h - what the core keeps of an exchange, in the exchange's arena.
+ */
+#ifndef SLV_CONTEXT_H
+#define SLV_CONTEXT_H
+
+#include "base/check.h"
+#include "core/conf.h"
+#include "http/exchange.h"
+
+struct server;
+struct core_conf;
+struct config;
+
+/* The last successful match of a regular expression: $1 … $9. */
+struct captures {
+    struct str subject;            /* in the arena */
+    uint32_t ovector[20];          /* begin and end of groups 0 … 9; UINT32_MAX: not set */
+    unsigned count;                /* groups, the whole match included */
+};
+
+struct context {
+    unsigned magic;
+#define CONTEXT_MAGIC 0x0c0473e1u
+    struct exchange *x;
+    const struct config *config;
+    const struct server *server;
+    const struct conf_block *block; /* the location, or the server before one is chosen */
+    const struct core_conf *core;  /* the core's conf struct of that block */
+    struct captures captures;
+    struct str *variables;         /* values by variable index; NULL until the first is asked for */
+    uint8_t *variable_known;       /* which of them hold: 0 no, 1 yes, 2 being evaluated */
+    struct str remote_user;        /* of auth_basic; .p NULL: none */
+    unsigned redirects;            /* internal ones so far */
+    int error_status;              /* an error page is being made for it; 0: no */
+    bool internal;                 /* came here by an internal redirect */
+    bool logged;
+};
+
+static inline struct context *context_of(const struct slv_request *r)
+{
+    struct context *ctx;
+
+    CAST_OBJ(ctx, exchange_of(r)->app, CONTEXT_MAGIC);
+    return ctx;
+}
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * snapshot.h - the prebuilt image: its format, its writer, its reader.
+ *
+ * An image is one immutable run of bytes, in a sealed memfd or in a file. All numbers are little
+ * endian, all structs are 8-aligned, and all offsets are 64-bit and count from the image's first byte
+ * unless their comment says otherwise. Version 1:
+ *
+ *     header     256 bytes: magic, sizes, checksums, and the table of the sections that follow
+ *     BYTES      heads, bodies and small texts, each exactly once; the body of a variant follows its
+ *                head directly where no earlier variant has the same body, so both leave as one span
+ *     ENTRIES    one record per path: struct snapshot_entry, the path, padding to 8, the variants
+ *     INDEX      a power of two of 8-byte slots, at most half of them used: linear probing from the low
+ *                bits of the path's XXH3-64; a slot holds the upper 32 bits as a tag, so that a
+ *                record is touched only when it is almost certainly the one
+ *
+ * Sections of unknown kind are skipped by a reader, so that what builders need (what a file looked
+ * like when it was read) can be added without a new version. A key that does not begin with '/' cannot
+ * be asked for by a client: that is the room for error pages ("404 /404.html") and the like.
+ *
+ * The same entries in the same order make the same bytes; only generation and build time differ.
+ */
+#ifndef SLV_CORE_SNAPSHOT_H
+#define SLV_CORE_SNAPSHOT_H
+
+#include <selvage/str.h>
+
+#include "http/negotiate.h"
+
+#include <stdint.h>
+
+#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VARIANTS_MAX CODING_MAX
+#define SNAPSHOT_SECTIONS_MAX 6
+#define SNAPSHOT_PATH_MAX 65535u
+#define SNAPSHOT_NO_DATE INT64_MIN
+
+/* The first bytes of every image: not text, and damaged by whatever rewrites line ends. */
+#define SNAPSHOT_MARK "\x8fSLVIMG\n"
+
+enum snapshot_section_kind { SNAPSHOT_BYTES = 1, SNAPSHOT_ENTRIES, SNAPSHOT_INDEX };
+
+/* What an entry is. A reader passes over kinds that it does not know. */
+enum snapshot_kind {
+    SNAPSHOT_FILE,                 /* a file, or a directory by its index: conditional, in variants */
+    SNAPSHOT_REDIRECT,             /* one variant, a status from 301 to 308 */
+    SNAPSHOT_ERROR_PAGE            /* answers with its status, unconditionally */
+};
+
+/* Bits of an entry's flags. */
+enum {
+    SNAPSHOT_VARY = 1 << 0         /* has, or could have had, variants in several codings */
+};
+
+struct snapshot_section {
+    uint32_t kind;                 /* enum snapshot_section_kind */
+    uint32_t reserved;             /* 0 */
+    uint64_t offset, size;
+};
+
+struct snapshot_header {
+    char mark[8];                  /* SNAPSHOT_MARK, without its NUL */
+    uint32_t version;
+    uint32_t header_size;          /* of this struct */
+    uint64_t size;                 /* of the image */
+    uint64_t generation;
+    int64_t built;                 /* milliseconds since the epoch */
+    uint64_t entries;              /* records, and slots in use */
+    uint64_t slots;                /* a power of two */
+    uint32_t probes;               /* slots to look at before a path is known to be missing, at most */
+    uint32_t sections;             /* entries of section[] in use */
+    uint64_t sum[2];               /* XXH3-128 of all that follows the header: low half, high half */
+    struct snapshot_section section[SNAPSHOT_SECTIONS_MAX];
+    uint64_t reserved[3];          /* 0 */
+    uint64_t header_sum;           /* XXH3-64 of the header before this field */
+};
+
+/* Free where entry is 0. */
+struct snapshot_slot {
+    uint32_t tag;                  /* hash >> 32 */
+    uint32_t entry;                /* 1 + offset in ENTRIES / 8 */
+};
+
+/* One representation of an entry. */
+struct snapshot_variant {
+    uint64_t head;                 /* header fields and blank line of the full answer */
+    uint64_t brief;                /* the same for 304 */
+    uint64_t body, body_size;
+    uint64_t hash[2];              /* XXH3-128 of the body */
+    uint32_t head_size, brief_size;
+    uint16_t etag_at;              /* where in brief the entity-tag stands; size 0: it has none */
+    uint8_t etag_size;
+    uint8_t coding;                /* enum coding */
+    uint32_t reserved;             /* 0 */
+};
+
+/* Followed by the path, zero bytes up to a multiple of 8, and the variants, identity first. */
+struct snapshot_entry {
+    uint32_t size;                 /* of the whole record */
+    uint32_t path_size;
+    uint16_t status;
+    uint8_t kind;                  /* enum snapshot_kind */
+    uint8_t variants;              /* 1 to SNAPSHOT_VARIANTS_MAX, each coding once */
+    uint32_t modified_ns;
+    int64_t modified;              /* seconds since the epoch, or SNAPSHOT_NO_DATE */
+    uint64_t type;                 /* the media type, for answers whose head is made anew (ranges) */
+    uint64_t extra;                /* likewise: fields that the location would not add by itself */
+    uint16_t type_size;
+    uint16_t flags;
+    uint32_t extra_size;
+};
+
+_Static_assert(sizeof(struct snapshot_header) == 256, "the header is part of the format");
+_Static_assert(sizeof(struct snapshot_variant) == 64, "variants are part of the format");
+_Static_assert(sizeof(struct snapshot_entry) == 48, "entries are part of the format");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "images are little endian");
+
+/* ---- Reading ------------------------------------------------------------------------------------ */
+
+/* A checked image: a plain value of views. Whoever mapped the bytes unmaps them. */
+struct snapshot {
+    unsigned magic;
+#define SNAPSHOT_MAGIC 0x5a9b0751u
+    uint32_t probes;
+    uint64_t mask;                 /* slots - 1 */
+    const char *base;
+    const char *entries;           /* the ENTRIES section */
+    const struct snapshot_slot *slots;
+    const struct snapshot_header *header;
+};
+
+/*
+ * Looks at every offset and size once, so that nothing which snapshot_find() hands out leads outside.
+ * base: 8-aligned, size bytes that cannot change any more (a sealed memfd; never a plain file).
+ * whole: also compare the checksum of the contents, for images that came from elsewhere; reads it all.
+ * Returns 0 with *out set, or -1 with *reason (a constant) saying what is wrong.
+ */
+int snapshot_check(const void *base, size_t size, bool whole, struct snapshot *out,
+                   const char **reason);
+
+/* The same for the header alone: enough to tell a finished image from a torso. 0 or -1. */
+int snapshot_check_header(const struct snapshot_header *h, uint64_t size, const char **reason);
+
+/* The entry of a path, or NULL. Allocates nothing; views last as long as the mapping. */
+const struct snapshot_entry *snapshot_find(const struct snapshot *s, struct str path);
+
+/*
+ * Walks all entries in the order in which they were added: NULL gives the first, NULL is returned
+ * behind the last.
+ */
+const struct snapshot_entry *snapshot_next(const struct snapshot *s,
+                                           const struct snapshot_entry *e);
+
+uint64_t snapshot_hash(struct str path);
+uint64_t snapshot_header_sum(const struct snapshot_header *h);
+
+/* The path of an entry. */
+static inline struct str snapshot_path(const struct snapshot_entry *e)
+{
+    return (struct str){ (const char *)(e + 1), e->path_size };
+}
+
+/* Bytes from the start of a record to its variants. */
+static inline size_t snapshot_variants_at(uint32_t path_size)
+{
+    return (sizeof(struct snapshot_entry) + (size_t)path_size + 7) & ~(size_t)7;
+}
+
+/* The variants of an entry: e->variants of them. */
+static inline const struct snapshot_variant *snapshot_variants(const struct snapshot_entry *e)
+{
+    const void *p = (const char *)e + snapshot_variants_at(e->path_size);
+
+    return p;
+}
+
+/* A text or body of the image. */
+static inline struct str snapshot_text(const struct snapshot *s, uint64_t offset, uint64_t size)
+{
+    return (struct str){ s->base + offset, size };
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------ */
+
+struct snapshot_writer;
+
+/* A variant to be written. */
+struct snapshot_new_variant {
+    enum coding coding;
+    struct str head, brief;
+    struct str etag;               /* a part of brief, or empty */
+    struct str body;
+};
+
+/* An entry to be written. All views are read before snapshot_add() returns. */
+struct snapshot_new_entry {
+    struct str path;
+    enum snapshot_kind kind;
+    unsigned status, flags;
+    int64_t modified;
+    uint32_t modified_ns;
+    struct str type, extra;
+    const struct snapshot_new_variant *variants; /* identity first, each coding once */
+    size_t count;
+};
+
+/* What has been written so far. */
+struct snapshot_stats {
+    uint64_t entries;
+    uint64_t shared;               /* bodies that were there already */
+    uint64_t size;                 /* the image if it were finished now, bytes */
+};
+
+/*
+ * Writes into fd from offset 0 on; fd stays the caller's. max_size: of the finished image. The result
+ * is on the heap and goes back with snapshot_writer_free(), finished or not.
+ */
+struct snapshot_writer *snapshot_writer_new(int fd, uint64_t max_size);
+void snapshot_writer_free(struct snapshot_writer **w);
+
+/* The path has been added. */
+bool snapshot_has(const struct snapshot_writer *w, struct str path);
+
+/* Adds an entry whose path is new. 0; or -1, and the writer is good for nothing any more. */
+int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e);
+
+/* Adds a new path that answers exactly as one that was added before. 0 or -1 likewise. */
+int snapshot_add_alias(struct snapshot_writer *w, struct str path, struct str of);
+
+/*
+ * Writes entries, index and, last of all, the header: until then the file begins with zero bytes and no
+ * reader takes it. 0 or -1.
+ */
+int snapshot_finish(struct snapshot_writer *w, uint64_t generation, int64_t built);
+
+/* Why a call failed: a constant text; *error is set to an errno value or 0. */
+const char *snapshot_writer_reason(const struct snapshot_writer *w, int *error);
+
+void snapshot_writer_stats(const struct snapshot_writer *w, struct snapshot_stats *out);
+
+/* XXH3-128 of bytes, low half first: what the entity-tag of a body is made of. */
+void snapshot_body_hash(struct str body, uint64_t out[2]);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * exchange.c - one request and its answer: made, given back, measured.
+ */
+#include "http/exchange.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "conn/conn.h"
+#include "http/parse.h"
+
+#include <stdlib.h>
+
+/* Exchanges kept with their arena's first block, so that a warm worker allocates nothing. */
+#define SHELF 128
+
+static struct exchange *shelf[SHELF];
+static size_t shelved;
+
+struct exchange *exchange_new(const struct http_hooks *hooks, const struct h1_limits *limits,
+                              ms_t now)
+{
+    struct arena arena;
+    struct exchange *x;
+
+    if (shelved) {
+        x = shelf[--shelved];
+        arena = x->arena;
+    } else {
+        x = mem_alloc(sizeof *x);
+        arena_init(&arena, EXCHANGE_ARENA);
+    }
+    *x = (struct exchange){ .req.magic = SLV_REQUEST_MAGIC, .magic = EXCHANGE_MAGIC };
+    x->arena = arena;
+    x->hooks = hooks;
+    x->limits = limits;
+    x->began = now;
+    x->content_length_out = -1;
+    x->headers_out_end = &x->headers_out;
+    list_init(&x->link);
+    return x;
+}
+
+void exchange_free(struct exchange **px)
+{
+    struct exchange *x;
+
+    TAKE_OBJ(x, px, EXCHANGE_MAGIC);
+    x->magic = x->req.magic = 0;
+    arena_reset(&x->arena);
+    if (shelved < SHELF) {
+        shelf[shelved++] = x;
+        return;
+    }
+    arena_free(&x->arena);
+    free(x);
+}
+
+struct exchange *exchange_of(const struct slv_request *r)
+{
+    struct exchange *x = (struct exchange *)(uintptr_t)r;
+
+    AN(r != NULL && r->magic == SLV_REQUEST_MAGIC);
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    return x;
+}
+
+uint64_t exchange_sent(const struct exchange *x)
+{
+    uint64_t end, sent;
+
+    if (!x->conn || x->status == 0)
+        return 0;
+    end = x->out_end ? x->out_end : outq_end(&x->conn->out);
+    sent = outq_sent(&x->conn->out);
+    if (sent > end)
+        sent = end;
+    return sent > x->out_begin ? sent - x->out_begin : 0;
+}
+
+uint64_t exchange_body_sent(const struct exchange *x)
+{
+    uint64_t sent = exchange_sent(x);
+
+    return sent > x->head_out ? sent - x->head_out : 0;
+}

@@ -1,0 +1,85 @@
+/*
+ * head.c - the part of a response head that changes with the second.
+ */
+#include "http/head.h"
+
+#include "base/check.h"
+#include "base/tbl/status.h"
+#include "http/date.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define START_MAX 160
+
+/* The spans of one status; the last entry serves all statuses that are not in the table. */
+struct start {
+    int status;
+    struct str reason;
+    struct {
+        time_t made;
+        size_t size;
+        char text[START_MAX];
+    } by_choice[2];
+};
+
+static struct start starts[] = {
+#define X(code, words) { .status = code, .reason = STR_INIT(words) },
+    STATUSES(X)
+#undef X
+    { .status = 0, .reason = STR_INIT("") },
+};
+
+#define START_COUNT (sizeof starts / sizeof *starts)
+
+static time_t clock_now;
+static char date_text[DATE_SIZE];
+
+void head_clock(time_t now)
+{
+    if (now == clock_now && date_text[0])
+        return;
+    clock_now = now;
+    date_format(now, date_text);
+}
+
+time_t head_now(void)
+{
+    return clock_now;
+}
+
+/* The entry of a status, found through a table of its code. */
+static struct start *start_of(int status)
+{
+    static uint8_t index[600];
+
+    if (!index[200])
+        for (size_t i = 0; i < START_COUNT - 1; i++)
+            index[starts[i].status] = (uint8_t)(i + 1);
+    if (status < 100 || status > 599 || !index[status])
+        return &starts[START_COUNT - 1];
+    return &starts[index[status] - 1];
+}
+
+struct str head_reason(int status)
+{
+    return start_of(status)->reason;
+}
+
+struct str head_start(int status, bool keep_alive)
+{
+    struct start *s = start_of(status);
+    int n;
+
+    AN(date_text[0]);
+    /* The shared last entry is made anew each time: it may hold another status. */
+    if (s->status && s->by_choice[keep_alive].made == clock_now && s->by_choice[keep_alive].size)
+        return (struct str){ s->by_choice[keep_alive].text, s->by_choice[keep_alive].size };
+    n = snprintf(s->by_choice[keep_alive].text, START_MAX,
+                 "HTTP/1.1 %03d %.*s\r\nDate: %s\r\nConnection: %s\r\n", status,
+                 STR_ARG(s->reason), date_text, keep_alive ? "keep-alive" : "close");
+    AN(n > 0 && n < START_MAX);
+    s->by_choice[keep_alive].made = clock_now;
+    s->by_choice[keep_alive].size = (size_t)n;
+    return (struct str){ s->by_choice[keep_alive].text, (size_t)n };
+}

@@ -1,0 +1,603 @@
+/*
+ * parse.c - bytes into a request: llhttp, and what RFC 9112 wants beyond it.
+ */
+#include "http/parse.h"
+
+#include "base/check.h"
+#include "http/token.h"
+
+#include <llhttp.h>
+
+/* A method is told apart from garbage by this many bytes. */
+#define METHOD_MAX 32
+
+/* Chunk extensions and trailers may take this much without a byte of payload in between. */
+#define QUIET_MAX (16 * 1024)
+
+struct parse {
+    unsigned magic;
+#define PARSE_MAGIC 0x9a45e001u
+    llhttp_t ll;
+    struct exchange *x;
+    size_t size;                   /* of the head's bytes that are there now */
+    size_t fed;                    /* of them, given to llhttp */
+    size_t quiet;                  /* bytes of a chunked body since the last payload */
+    bool head_done;
+};
+
+/* Notes the first refusal. Returns -1 for the callers' sake. */
+static int refuse(struct exchange *x, int status, enum close_reason reason)
+{
+    if (!x->refusal) {
+        x->refusal = status;
+        x->reason = reason;
+    }
+    return -1;
+}
+
+/* The exchange behind a parser. */
+static struct exchange *exchange_behind(llhttp_t *ll)
+{
+    struct parse *p;
+
+    CAST_OBJ(p, ll->data, PARSE_MAGIC);
+    return p->x;
+}
+
+/* Makes room for one more field; -1 where there are too many. */
+static int add_field(struct exchange *x)
+{
+    size_t n = x->req.header_count;
+
+    if (n == EXCHANGE_HEADERS_MAX)
+        return refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+    if (n == x->field_room) {
+        size_t room = n ? n * 2 : 16;
+        struct slv_header *more = arena_alloc(&x->arena, room * sizeof *more);
+
+        if (n)
+            memcpy(more, x->fields, n * sizeof *more);
+        x->fields = more;
+        x->field_room = room;
+        x->req.headers = more;
+    }
+    x->fields[n] = (struct slv_header){ { NULL, 0 }, { NULL, 0 } };
+    x->req.header_count++;
+    return 0;
+}
+
+/* Part of the target. */
+static int on_url(llhttp_t *ll, const char *at, size_t n)
+{
+    struct str *target = &exchange_behind(ll)->req.raw_target;
+
+    if (!target->p)
+        target->p = at;
+    target->n = (size_t)(at + n - target->p);
+    return 0;
+}
+
+/* Part of a field name, of the head or of the trailers, which are dropped. */
+static int on_header_field(llhttp_t *ll, const char *at, size_t n)
+{
+    struct exchange *x = exchange_behind(ll);
+    struct slv_header *last = x->req.header_count ? &x->fields[x->req.header_count - 1] : NULL;
+
+    if (x->parse->head_done || n == 0)
+        return 0;
+    if (last && last->name.p + last->name.n == at) {
+        last->name.n += n;
+        return 0;
+    }
+    if (add_field(x))
+        return HPE_USER;
+    x->fields[x->req.header_count - 1].name = (struct str){ at, n };
+    return 0;
+}
+
+/* Part of a field value. What lies between two parts is judged by walk_head(). */
+static int on_header_value(llhttp_t *ll, const char *at, size_t n)
+{
+    struct exchange *x = exchange_behind(ll);
+    struct str *value;
+
+    if (x->parse->head_done || n == 0)
+        return 0;
+    if (x->req.header_count == 0) {
+        refuse(x, 400, CLOSE_BAD_REQUEST);
+        return HPE_USER;
+    }
+    value = &x->fields[x->req.header_count - 1].value;
+    if (!value->p)
+        value->p = at;
+    value->n = (size_t)(at + n - value->p);
+    return 0;
+}
+
+/* The method's number, for the methods that have a meaning here. */
+static enum slv_method method_of(struct str name)
+{
+    static const struct {
+        struct str name;
+        enum slv_method method;
+    } methods[] = {
+        { STR_INIT("GET"), SLV_GET },         { STR_INIT("HEAD"), SLV_HEAD },
+        { STR_INIT("POST"), SLV_POST },       { STR_INIT("PUT"), SLV_PUT },
+        { STR_INIT("DELETE"), SLV_DELETE },   { STR_INIT("OPTIONS"), SLV_OPTIONS },
+        { STR_INIT("PATCH"), SLV_PATCH },     { STR_INIT("CONNECT"), SLV_CONNECT },
+        { STR_INIT("TRACE"), SLV_TRACE },
+    };
+
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (str_eq(name, methods[i].name))
+            return methods[i].method;
+    return SLV_METHOD_OTHER;
+}
+
+/* Refuses the request line. */
+static size_t bad_line(struct exchange *x)
+{
+    refuse(x, 400, CLOSE_BAD_REQUEST);
+    return 0;
+}
+
+/*
+ * Walks the request line: exactly one space on each side of the target, "HTTP/d.d", CRLF. Returns the
+ * length of the line with its CRLF, or 0 after refusing.
+ */
+static size_t walk_line(struct exchange *x, const char *head, size_t size)
+{
+    static const struct str http = STR_INIT(" HTTP/");
+    struct slv_request *r = &x->req;
+    const char *lf = memchr(head, '\n', size), *end;
+    struct str rest;
+
+    if (!lf || lf == head || lf[-1] != '\r')
+        return bad_line(x);
+    r->line = (struct str){ head, (size_t)(lf - 1 - head) };
+    if (r->line.n + 2 > x->limits->header_buffer) {
+        refuse(x, 414, CLOSE_HEADER_TOO_LARGE);
+        return 0;
+    }
+    end = head + r->method_name.n;
+    if (r->raw_target.p != end + 1 || *end != ' ')
+        return bad_line(x);
+    rest = str_from(r->line, r->method_name.n + 1 + r->raw_target.n);
+    if (rest.n != http.n + 3 || !str_starts(rest, http) || rest.p[http.n + 1] != '.')
+        return bad_line(x);
+    if (rest.p[http.n] != '1') {
+        refuse(x, rest.p[http.n] == '0' ? 400 : 505, CLOSE_BAD_VERSION);
+        return 0;
+    }
+    /* A later minor version is served as 1.1 (RFC 9110 section 2.5). */
+    r->version = rest.p[http.n + 2] == '0' ? 10 : 11;
+    return r->line.n + 2;
+}
+
+/* Lower case, in place: the bytes are the reader's own and may be changed. */
+static void lower_in_place(struct str s)
+{
+    char *p = (char *)(uintptr_t)s.p;
+
+    for (size_t i = 0; i < s.n; i++)
+        p[i] = str_lower(p[i]);
+}
+
+/* Refuses a field line. */
+static const char *bad_field(struct exchange *x)
+{
+    refuse(x, 400, CLOSE_BAD_REQUEST);
+    return NULL;
+}
+
+/*
+ * Walks one field line at at: name, colon, white space, value, CRLF, as llhttp's views say and nothing
+ * else. Returns the place behind it, or NULL after refusing.
+ */
+static const char *walk_field(struct exchange *x, struct slv_header *f, const char *at,
+                              const char *end)
+{
+    const char *begin = at, *value;
+
+    if (f->name.p != at || f->name.n == 0 || at + f->name.n >= end || at[f->name.n] != ':')
+        return bad_field(x);
+    for (at += f->name.n + 1; at < end && (*at == ' ' || *at == '\t'); at++)
+        ;
+    value = at;
+    if (f->value.n && f->value.p != value)
+        return bad_field(x);
+    at += f->value.n;
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
+        return bad_field(x);
+    if ((size_t)(at - begin) + 2 > x->limits->header_buffer) {
+        refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+        return NULL;
+    }
+    f->value = str_trim((struct str){ value, f->value.n });
+    /* A fold inside a value: llhttp joins the parts, the bytes between them show it. */
+    if (memchr(f->value.p, '\n', f->value.n))
+        return bad_field(x);
+    lower_in_place(f->name);
+    return at + 2;
+}
+
+/* Names of the fields that the server looks at, by a small perfect-enough hash of their ends. */
+static enum slv_known_header known_header(struct str name)
+{
+    static const struct str names[] = {
+#define X(id, text) STR_INIT(text),
+        SLV_KNOWN_HEADERS(X)
+#undef X
+    };
+    static uint8_t bucket[64], chain[SLV_H_COUNT + 1];
+    static bool ready;
+#define NAME_HASH(s) (((s).n * 5 + (unsigned char)(s).p[0] + 7u * (unsigned char)(s).p[(s).n - 1]) & 63)
+
+    if (!ready) {
+        for (uint8_t i = 0; i < SLV_H_COUNT; i++) {
+            size_t h = NAME_HASH(names[i]);
+
+            chain[i + 1] = bucket[h];
+            bucket[h] = (uint8_t)(i + 1);
+        }
+        ready = true;
+    }
+    for (uint8_t i = bucket[NAME_HASH(name)]; i; i = chain[i])
+        if (str_eq(names[i - 1], name))
+            return (enum slv_known_header)(i - 1);
+    return SLV_H_COUNT;
+#undef NAME_HASH
+}
+
+/* Walks all lines of the head, finds its end and the known fields. 0, or -1 after refusing. */
+static int walk_head(struct exchange *x, const char *head, size_t size)
+{
+    const char *end = head + size, *at;
+    size_t line = walk_line(x, head, size);
+
+    if (!line)
+        return -1;
+    at = head + line;
+    for (size_t i = 0; i < x->req.header_count; i++) {
+        enum slv_known_header known;
+
+        at = walk_field(x, &x->fields[i], at, end);
+        if (!at)
+            return -1;
+        known = known_header(x->fields[i].name);
+        if (known == SLV_H_COUNT)
+            continue;
+        if (!x->req.known[known])
+            x->req.known[known] = (uint8_t)(i + 1);
+        else if (known == SLV_H_HOST)
+            return refuse(x, 400, CLOSE_BAD_REQUEST);
+    }
+    if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
+        return refuse(x, 400, CLOSE_BAD_REQUEST);
+    x->head_size = (size_t)(at + 2 - head);
+    if (x->head_size > x->limits->header_buffer * x->limits->header_buffers)
+        return refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+    return 0;
+}
+
+/* Target and Host (RFC 9112 section 3.2). */
+static int judge_target(struct exchange *x)
+{
+    struct slv_request *r = &x->req;
+    struct str host = slv_header_in(r, SLV_H_HOST), port;
+    char *lower;
+
+    if (r->method == SLV_CONNECT)
+        return refuse(x, 405, CLOSE_NOT_IMPLEMENTED);
+    if (target_parse(r->raw_target, r->method == SLV_OPTIONS, &x->target))
+        return refuse(x, 400, CLOSE_BAD_REQUEST);
+    if (!host.p && r->version >= 11)
+        return refuse(x, 400, CLOSE_BAD_REQUEST);
+    if (host.p && !target_host_valid(host))
+        return refuse(x, 400, CLOSE_BAD_REQUEST);
+    if (x->target.form == TARGET_ABSOLUTE)
+        host = x->target.authority;
+    r->host = (struct str){ "", 0 };
+    if (host.n == 0)
+        return 0;
+    lower = arena_alloc(&x->arena, host.n + 1);
+    if (target_host_split(host, lower, host.n + 1, &r->host, &port))
+        return refuse(x, 400, CLOSE_BAD_REQUEST);
+    return 0;
+}
+
+/* Transfer-Encoding: the one coding that we have is chunked, once (RFC 9112 section 6.1). */
+static int judge_coding(struct exchange *x)
+{
+    unsigned chunked = 0;
+
+    for (size_t i = 0; i < x->req.header_count; i++) {
+        struct str list = x->fields[i].value, coding;
+        unsigned codings = 0;
+
+        if (!str_eq(x->fields[i].name, STR("transfer-encoding")))
+            continue;
+        while (token_list_next(&list, &coding)) {
+            codings++;
+            if (!str_ieq(coding, STR("chunked")))
+                return refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
+            chunked++;
+        }
+        if (codings == 0)
+            return refuse(x, 400, CLOSE_BAD_REQUEST);
+    }
+    if (chunked != 1 || x->req.version < 11 || x->req.known[SLV_H_CONTENT_LENGTH])
+        return refuse(x, 400, CLOSE_BAD_REQUEST);
+    x->req.content_length = -1;
+    x->body_expected = true;
+    return 0;
+}
+
+/* Content-Length and Transfer-Encoding. llhttp has refused repeated and malformed lengths already. */
+static int judge_framing(struct exchange *x)
+{
+    struct str length = slv_header_in(&x->req, SLV_H_CONTENT_LENGTH);
+    uint64_t n = 0;
+
+    if (x->req.known[SLV_H_TRANSFER_ENCODING])
+        return judge_coding(x);
+    if (length.p && digits_parse(length, &n))
+        return refuse(x, 400, CLOSE_BAD_REQUEST);
+    if (n > INT64_MAX)
+        return refuse(x, 413, CLOSE_BODY_TOO_LARGE);
+    x->req.content_length = (int64_t)n;
+    x->body_expected = n > 0;
+    return 0;
+}
+
+/* Any field of that name has the token in its list. */
+static bool any_list_has(const struct exchange *x, struct str name, struct str token)
+{
+    for (size_t i = 0; i < x->req.header_count; i++)
+        if (str_eq(x->fields[i].name, name) && token_list_has(x->fields[i].value, token))
+            return true;
+    return false;
+}
+
+/* Connection (W-25..29: token lists, any case), Upgrade and Expect. */
+static int judge_connection(struct exchange *x)
+{
+    const struct str connection = STR("connection");
+    struct str expect = slv_header_in(&x->req, SLV_H_EXPECT);
+    bool listed = x->req.known[SLV_H_CONNECTION] != 0;
+
+    x->wants_close = listed && any_list_has(x, connection, STR("close"));
+    if (x->req.version < 11) {
+        if (!listed || !any_list_has(x, connection, STR("keep-alive")))
+            x->wants_close = true;
+        return 0;
+    }
+    x->upgrade = listed && x->req.known[SLV_H_UPGRADE]
+        && any_list_has(x, connection, STR("upgrade"));
+    if (!expect.p)
+        return 0;
+    if (!str_ieq(expect, STR("100-continue")))
+        return refuse(x, 417, CLOSE_BAD_REQUEST);
+    x->expect_continue = x->body_expected;
+    return 0;
+}
+
+/* llhttp has seen the end of the head. Pauses where a body follows, so that the application is asked. */
+static int on_headers_complete(llhttp_t *ll)
+{
+    struct exchange *x = exchange_behind(ll);
+    struct parse *p = x->parse;
+
+    p->head_done = true;
+    if (walk_head(x, x->head, p->size) || judge_target(x) || judge_framing(x)
+        || judge_connection(x))
+        return -1;
+    /* The core decides about upgrades; for llhttp this is a message like any other. */
+    ll->upgrade = 0;
+    return x->body_expected ? HPE_PAUSED : 0;
+}
+
+/* Payload. */
+static int on_body(llhttp_t *ll, const char *at, size_t n)
+{
+    struct exchange *x = exchange_behind(ll);
+
+    x->body_received += (int64_t)n;
+    if (x->limits->body_max && x->body_received > x->limits->body_max) {
+        refuse(x, 413, CLOSE_BODY_TOO_LARGE);
+        return HPE_USER;
+    }
+    if (x->answer == ANSWER_NONE)
+        x->hooks->body(x, at, n);
+    return 0;
+}
+
+/* A chunk's size is known: too long a body is refused before it is read. */
+static int on_chunk_header(llhttp_t *ll)
+{
+    struct exchange *x = exchange_behind(ll);
+    int64_t max = x->limits->body_max;
+
+    if (ll->content_length > INT64_MAX
+        || (max && (int64_t)ll->content_length > max - x->body_received)) {
+        refuse(x, 413, CLOSE_BODY_TOO_LARGE);
+        return -1;
+    }
+    return 0;
+}
+
+/* The message has ended; what follows is the next one's. */
+static int on_message_complete(llhttp_t *ll)
+{
+    exchange_behind(ll)->body_done = true;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_chunk_header = on_chunk_header,
+    .on_message_complete = on_message_complete,
+};
+
+void parse_begin(struct exchange *x)
+{
+    struct parse *p = arena_alloc(&x->arena, sizeof *p);
+
+    llhttp_init(&p->ll, HTTP_REQUEST, &settings);
+    p->magic = PARSE_MAGIC;
+    p->ll.data = p;
+    /* Any HTTP/d.d passes here, so that walk_line() can tell 505 from 400. */
+#if LLHTTP_VERSION_MAJOR >= 9
+    llhttp_set_lenient_version(&p->ll, 1);
+#else
+    p->ll.lenient_flags |= LENIENT_VERSION;
+#endif
+    p->x = x;
+    p->size = p->fed = p->quiet = 0;
+    p->head_done = false;
+    x->parse = p;
+}
+
+/*
+ * The method, before llhttp sees it: a token and a space, so that an unknown method (501) can be told
+ * from garbage (400) however the bytes arrive. PARSE_DONE: it is there.
+ */
+static enum parse_event scan_method(struct exchange *x, size_t size)
+{
+    size_t n = 0;
+
+    while (n < size && n < METHOD_MAX && x->head[n] != ' ')
+        n++;
+    if (n && !token_valid((struct str){ x->head, n })) {
+        refuse(x, 400, CLOSE_BAD_REQUEST);
+        return PARSE_REFUSED;
+    }
+    if (n == METHOD_MAX) {
+        refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
+        return PARSE_REFUSED;
+    }
+    if (n == size)
+        return PARSE_MORE;
+    if (n == 0) {
+        refuse(x, 400, CLOSE_BAD_REQUEST);
+        return PARSE_REFUSED;
+    }
+    x->req.method_name = (struct str){ x->head, n };
+    x->req.method = method_of(x->req.method_name);
+    return PARSE_DONE;
+}
+
+/* A refusal by llhttp, as a status. */
+static enum parse_event refused(struct exchange *x, llhttp_errno_t error)
+{
+    if (error == HPE_INVALID_METHOD)
+        refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
+    else if (error == HPE_PAUSED_H2_UPGRADE)
+        refuse(x, 505, CLOSE_BAD_VERSION);
+    else
+        refuse(x, 400, CLOSE_BAD_REQUEST);
+    return PARSE_REFUSED;
+}
+
+/* The head goes on; is it too long already? */
+static enum parse_event check_growth(struct exchange *x, size_t size)
+{
+    const struct h1_limits *limits = x->limits;
+
+    if (size > limits->header_buffer && !memchr(x->head, '\n', limits->header_buffer)) {
+        refuse(x, 414, CLOSE_HEADER_TOO_LARGE);
+        return PARSE_REFUSED;
+    }
+    if (size > limits->header_buffer * limits->header_buffers) {
+        refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+        return PARSE_REFUSED;
+    }
+    return PARSE_MORE;
+}
+
+enum parse_event parse_head(struct exchange *x, size_t size)
+{
+    struct parse *p = x->parse;
+    enum parse_event event;
+    llhttp_errno_t error;
+
+    CHECK_OBJ(p, PARSE_MAGIC);
+    AN(!p->head_done && size > p->fed);
+    if (!x->req.method_name.p) {
+        event = scan_method(x, size);
+        if (event != PARSE_DONE)
+            return event;
+    }
+    p->size = size;
+    error = llhttp_execute(&p->ll, x->head + p->fed, size - p->fed);
+    p->fed = size;
+    if (x->refusal)
+        return PARSE_REFUSED;
+    if (error == HPE_OK)
+        return check_growth(x, size);
+    if (error != HPE_PAUSED)
+        return refused(x, error);
+    AN(p->head_done);
+    if (x->body_done)
+        return PARSE_DONE;
+    llhttp_resume(&p->ll);
+    return PARSE_HEAD;
+}
+
+enum parse_event parse_body(struct exchange *x, const char *data, size_t n, size_t *used)
+{
+    struct parse *p = x->parse;
+    int64_t before = x->body_received;
+    llhttp_errno_t error;
+
+    CHECK_OBJ(p, PARSE_MAGIC);
+    AN(p->head_done && !x->body_done && n > 0);
+    error = llhttp_execute(&p->ll, data, n);
+    *used = n;
+    if (x->refusal)
+        return PARSE_REFUSED;
+    if (error == HPE_OK) {
+        /* Zero for a read that held payload; else what came without any. */
+        p->quiet = x->body_received == before ? p->quiet + n : 0;
+        if (p->quiet <= QUIET_MAX)
+            return PARSE_MORE;
+        refuse(x, 400, CLOSE_BAD_REQUEST);
+        return PARSE_REFUSED;
+    }
+    if (error != HPE_PAUSED)
+        return refused(x, error);
+    AN(x->body_done);
+    *used = (size_t)(llhttp_get_error_pos(&p->ll) - data);
+    AN(*used <= n);
+    return PARSE_DONE;
+}
+
+/* A view follows the head from one place to another, if it lies in it. */
+static void move_view(struct str *view, const char *from, size_t size, const char *to)
+{
+    if (view->p && view->p >= from && view->p <= from + size)
+        view->p = to + (view->p - from);
+}
+
+void exchange_move(struct exchange *x, const char *to)
+{
+    const char *from = x->head;
+    size_t size = x->head_size ? x->head_size : x->parse->fed;
+    struct slv_request *r = &x->req;
+    struct str *views[] = { &r->method_name, &r->line, &r->raw_target, &r->path, &r->args, &r->host,
+                            &x->target.authority, &x->target.path, &x->target.args };
+
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+        move_view(views[i], from, size, to);
+    for (size_t i = 0; i < r->header_count; i++) {
+        move_view(&x->fields[i].name, from, size, to);
+        move_view(&x->fields[i].value, from, size, to);
+    }
+    x->head = to;
+}

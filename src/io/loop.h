@@ -1,0 +1,43 @@
+/*
+ * loop.h - the worker's event loop: descriptors, signals, one clock, one timer.
+ *
+ * The only header of this layer's libev that others see, and it does not show libev. Made after the
+ * fork, in the process that runs it.
+ */
+#ifndef SLV_LOOP_H
+#define SLV_LOOP_H
+
+#include "base/wheel.h"
+
+#include <stdbool.h>
+
+struct loop;
+struct loop_watch;
+
+struct loop *loop_new(void);
+void loop_free(struct loop **loop);
+
+/* Returns after loop_stop(). */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Monotonic milliseconds as of this turn. */
+ms_t loop_now(const struct loop *loop);
+
+/* Calls back on each such signal, from the loop; the loop owns the watch. */
+void loop_on_signal(struct loop *loop, int signo, void (*call)(void *arg), void *arg);
+
+/* Calls back while fd is readable, until loop_unwatch(), which nulls the watch. */
+struct loop_watch *loop_on_readable(struct loop *loop, int fd, void (*call)(void *arg), void *arg);
+void loop_unwatch(struct loop *loop, struct loop_watch **watch);
+
+/* Sets or moves a deadline; e is embedded by the caller, whose callback takes it from there. */
+struct loop_timer {
+    struct wheel_entry entry;
+    void (*call)(void *arg);
+    void *arg;
+};
+void loop_timer_init(struct loop_timer *t, void (*call)(void *arg), void *arg);
+void loop_timer_set(struct loop *loop, struct loop_timer *t, ms_t deadline);
+
+#endif

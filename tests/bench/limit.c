@@ -1,0 +1,616 @@
+/*
+ * limit: the least a server can do, as a yardstick for selvage.
+ *
+ *   limit raw   PORT ROOTDIR   looks for the blank line and writes constant bytes: the first file
+ *                              of ROOTDIR (by name), which holds a whole answer, head and body
+ *   limit parse PORT ROOTDIR   parses the head with llhttp, looks the path up in a hash table of
+ *                              all files of ROOTDIR, compares If-None-Match, and writes two spans:
+ *                              one with the status line and Date, one with the rest and the body
+ *
+ * What both share is what the kernel makes necessary: libev on epoll, one read per wake-up, one
+ * write for all answers to what was read, a read directly after accept. There are no timeouts, no
+ * limits, no log: a real server pays for those, and the distance to this program is what it pays.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <llhttp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SCRATCH_SIZE 65536
+#define BATCH_MAX 64
+#define HEADERS_MAX 64
+#define TABLE_SIZE 32768
+#define ACCEPT_MAX 16
+
+/* A borrowed piece of memory. */
+struct view {
+    const char *p;
+    size_t len;
+};
+
+/* One client. The watcher is first, so that a watcher is a connection. */
+struct conn {
+    ev_io io;
+    char *in;                   /* the start of a request whose end has not come yet */
+    char *out;                  /* what the socket would not take */
+    uint32_t in_len;
+    uint32_t out_len;
+    uint32_t out_off;
+    bool closing;               /* close when everything is written */
+};
+
+/* What a form of the server does with input: queue answers, return how many bytes were used up. */
+typedef size_t feed_fn(struct conn *c, const char *data, size_t len);
+
+/* One file with everything that does not change from second to second. */
+struct page {
+    struct view path;
+    struct view rest;           /* the 200: headers after Date, blank line, body */
+    struct view rest_304;       /* the 304: the same without a body */
+    struct view etag;
+};
+
+enum status { STATUS_200, STATUS_304, STATUS_404, STATUS_COUNT };
+
+/* The request being parsed: views into the bytes that were read. */
+struct request {
+    struct view path;
+    struct view name[HEADERS_MAX];
+    struct view value[HEADERS_MAX];
+    unsigned names;
+    bool keep_alive;
+};
+
+static struct ev_loop *loop;
+static feed_fn *feed;
+static char scratch[SCRATCH_SIZE];
+static struct iovec batch[BATCH_MAX];
+static int batch_len;
+
+static struct view constant;            /* raw: the answer, many times over where it is small */
+static size_t constant_one;             /* length of one answer */
+static size_t constant_copies;
+static bool constant_closes;
+
+static struct page *table[TABLE_SIZE];  /* parse: path to page, open addressing */
+static size_t pages;
+static size_t root_len;
+static llhttp_t parser;
+static struct request req;
+static char first_span[STATUS_COUNT][2][160];
+static size_t first_len[STATUS_COUNT][2];
+static time_t first_second;
+
+/* Ends the program when it cannot do its work. */
+static void
+die(const char *what)
+{
+    fprintf(stderr, "limit: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void *
+xalloc(size_t size)
+{
+    void *p = calloc(1, size);
+
+    if (p == NULL)
+        die("memory");
+    return p;
+}
+
+/* Closes the descriptor and forgets the client. */
+static void
+conn_free(struct conn *c)
+{
+    ev_io_stop(loop, &c->io);
+    close(c->io.fd);
+    free(c->in);
+    free(c->out);
+    free(c);
+}
+
+/* Watches for the other direction. libev wants the watcher stopped while it is changed. */
+static void
+conn_watch(struct conn *c, int events)
+{
+    ev_io_stop(loop, &c->io);
+    ev_io_modify(&c->io, events);
+    ev_io_start(loop, &c->io);
+}
+
+/* Keeps what the socket did not take of the batch. A copy, because the first span changes every
+ * second; rare, because socket buffers are larger than what one client has open here. */
+static void
+keep_output(struct conn *c, size_t skip)
+{
+    size_t total = 0, at = c->out_len;
+
+    for (int i = 0; i < batch_len; i++)
+        total += batch[i].iov_len;
+    c->out = realloc(c->out, c->out_len + total - skip);
+    if (c->out == NULL)
+        die("memory");
+    for (int i = 0; i < batch_len; i++) {
+        size_t n = batch[i].iov_len < skip ? batch[i].iov_len : skip;
+
+        memcpy(c->out + at, (char *)batch[i].iov_base + n, batch[i].iov_len - n);
+        at += batch[i].iov_len - n;
+        skip -= n;
+    }
+    c->out_len = (uint32_t)at;
+}
+
+/* Writes the batch in one call. False when the client is gone. */
+static bool
+flush(struct conn *c)
+{
+    size_t total = 0;
+    ssize_t n = 0;
+
+    if (batch_len == 0)
+        return true;
+    for (int i = 0; i < batch_len; i++)
+        total += batch[i].iov_len;
+    if (c->out_len == 0) {
+        /* write is a little cheaper than writev of one span */
+        n = batch_len == 1 ? write(c->io.fd, batch[0].iov_base, batch[0].iov_len)
+                           : writev(c->io.fd, batch, batch_len);
+        if (n < 0 && errno != EAGAIN) {
+            batch_len = 0;
+            return false;
+        }
+        n = n < 0 ? 0 : n;
+    }
+    if ((size_t)n < total)
+        keep_output(c, (size_t)n);
+    batch_len = 0;
+    return true;
+}
+
+/* Puts one answer of one or two spans into the batch. */
+static void
+answer(struct conn *c, struct view a, struct view b)
+{
+    if (batch_len + 2 > BATCH_MAX && !flush(c))
+        c->closing = true;
+    batch[batch_len++] = (struct iovec){(char *)a.p, a.len};
+    if (b.len != 0)
+        batch[batch_len++] = (struct iovec){(char *)b.p, b.len};
+}
+
+/* Keeps the start of a request until the rest of it arrives. */
+static bool
+keep_input(struct conn *c, const char *data, size_t len)
+{
+    if (len >= SCRATCH_SIZE)
+        return false;
+    free(c->in);
+    c->in = NULL;
+    c->in_len = (uint32_t)len;
+    if (len != 0) {
+        c->in = xalloc(len);
+        memcpy(c->in, data, len);
+    }
+    return true;
+}
+
+/* Reads once, answers every whole request in what came. False when the client is gone or done. */
+static bool
+conn_read(struct conn *c)
+{
+    size_t had = c->in_len, used;
+    ssize_t n = read(c->io.fd, scratch + had, SCRATCH_SIZE - had);
+
+    if (n < 0)
+        return errno == EAGAIN;
+    if (n == 0)
+        return false;
+    if (had != 0)
+        memcpy(scratch, c->in, had);
+    used = feed(c, scratch, had + (size_t)n);
+    if (used != had + (size_t)n || had != 0)
+        if (!keep_input(c, scratch + used, had + (size_t)n - used))
+            return false;
+    if (!flush(c))
+        return false;
+    return c->out_len != 0 || !c->closing;
+}
+
+/* Writes what an earlier write left over. False when the client is gone or done. */
+static bool
+conn_write(struct conn *c)
+{
+    ssize_t n = write(c->io.fd, c->out + c->out_off, c->out_len - c->out_off);
+
+    if (n < 0)
+        return errno == EAGAIN;
+    c->out_off += (uint32_t)n;
+    if (c->out_off < c->out_len)
+        return true;
+    free(c->out);
+    c->out = NULL;
+    c->out_len = c->out_off = 0;
+    if (!c->closing)
+        conn_watch(c, EV_READ);
+    return !c->closing;
+}
+
+static void
+on_conn(struct ev_loop *l, ev_io *w, int events)
+{
+    struct conn *c = (struct conn *)w;
+    bool ok;
+
+    (void)l;
+    if (events & EV_WRITE) {
+        ok = conn_write(c);
+    } else {
+        ok = conn_read(c);
+        if (ok && c->out_len != 0)
+            conn_watch(c, EV_WRITE);
+    }
+    if (!ok) {
+        batch_len = 0;
+        conn_free(c);
+    }
+}
+
+/* Accepts and reads at once: the listener's TCP_DEFER_ACCEPT means that a request is there already,
+ * and a connection that ends with its first answer never has to enter the epoll set. */
+static void
+on_accept(struct ev_loop *l, ev_io *w, int events)
+{
+    (void)l;
+    (void)events;
+    for (int i = 0; i < ACCEPT_MAX; i++) {
+        int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct conn *c;
+
+        if (fd < 0)
+            return;
+        c = xalloc(sizeof(*c));
+        ev_io_init(&c->io, on_conn, fd, EV_READ);
+        if (!conn_read(c)) {
+            batch_len = 0;
+            conn_free(c);
+            continue;
+        }
+        if (c->out_len != 0)
+            ev_io_set(&c->io, fd, EV_WRITE);
+        ev_io_start(loop, &c->io);
+    }
+}
+
+/* raw: every blank line is a request. Answers to pipelined requests are one span where they fit. */
+static size_t
+feed_raw(struct conn *c, const char *data, size_t len)
+{
+    const char *p = data, *end;
+    size_t due = 0;
+
+    while ((end = memmem(p, len - (size_t)(p - data), "\r\n\r\n", 4)) != NULL && !c->closing) {
+        p = end + 4;
+        due++;
+        c->closing = constant_closes;
+    }
+    while (due > 0) {
+        size_t n = due < constant_copies ? due : constant_copies;
+
+        answer(c, (struct view){constant.p, n * constant_one}, (struct view){NULL, 0});
+        due -= n;
+    }
+    return (size_t)(p - data);
+}
+
+/* FNV-1a: short, and good enough for paths. */
+static uint32_t
+hash(struct view v)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = 0; i < v.len; i++)
+        h = (h ^ (unsigned char)v.p[i]) * 16777619u;
+    return h;
+}
+
+/* Returns the slot of a path: its page, or the empty slot where it would go. */
+static struct page **
+find(struct view path)
+{
+    uint32_t i = hash(path);
+
+    for (;; i++) {
+        struct page **slot = &table[i % TABLE_SIZE];
+
+        if (*slot == NULL)
+            return slot;
+        if ((*slot)->path.len == path.len && memcmp((*slot)->path.p, path.p, path.len) == 0)
+            return slot;
+    }
+}
+
+/* Writes the spans that carry Date, at most once a second. */
+static void
+refresh_first_spans(void)
+{
+    static const char *const line[STATUS_COUNT] = {"200 OK", "304 Not Modified", "404 Not Found"};
+    char date[40];
+    struct tm tm;
+    time_t now = (time_t)ev_now(loop);
+
+    if (now == first_second)
+        return;
+    first_second = now;
+    gmtime_r(&now, &tm);
+    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    for (int s = 0; s < STATUS_COUNT; s++)
+        for (int keep = 0; keep < 2; keep++)
+            first_len[s][keep] = (size_t)snprintf(
+                first_span[s][keep], sizeof(first_span[s][keep]),
+                "HTTP/1.1 %s\r\nServer: limit\r\nDate: %s\r\nConnection: %s\r\n", line[s], date,
+                keep ? "keep-alive" : "close");
+}
+
+static int
+on_url(llhttp_t *p, const char *at, size_t len)
+{
+    (void)p;
+    req.path = (struct view){at, len};
+    return 0;
+}
+
+static int
+on_name(llhttp_t *p, const char *at, size_t len)
+{
+    (void)p;
+    if (req.names == HEADERS_MAX)
+        return -1;
+    req.value[req.names] = (struct view){at, 0};
+    req.name[req.names++] = (struct view){at, len};
+    return 0;
+}
+
+static int
+on_value(llhttp_t *p, const char *at, size_t len)
+{
+    (void)p;
+    req.value[req.names - 1] = (struct view){at, len};
+    return 0;
+}
+
+/* Stops the parser between two requests, so that each is answered before the next is read. */
+static int
+on_complete(llhttp_t *p)
+{
+    req.keep_alive = llhttp_should_keep_alive(p) != 0;
+    return HPE_PAUSED;
+}
+
+/* Returns whether the request names the page's ETag in If-None-Match. */
+static bool
+not_modified(const struct page *page)
+{
+    for (unsigned i = 0; i < req.names; i++)
+        if (req.name[i].len == 13 && strncasecmp(req.name[i].p, "if-none-match", 13) == 0)
+            return req.value[i].len == page->etag.len &&
+                   memcmp(req.value[i].p, page->etag.p, page->etag.len) == 0;
+    return false;
+}
+
+/* Answers the request that was just parsed. */
+static void
+respond(struct conn *c)
+{
+    static const struct view none = {"Content-Length: 0\r\n\r\n", 21};
+    const struct page *page = *find(req.path);
+    enum status s = STATUS_404;
+    struct view rest = none;
+
+    if (page != NULL && parser.method == HTTP_GET) {
+        s = not_modified(page) ? STATUS_304 : STATUS_200;
+        rest = s == STATUS_304 ? page->rest_304 : page->rest;
+    }
+    refresh_first_spans();
+    answer(c, (struct view){first_span[s][req.keep_alive], first_len[s][req.keep_alive]}, rest);
+    if (!req.keep_alive)
+        c->closing = true;
+}
+
+/* parse: llhttp over each request. A request whose end is missing is parsed again from its start
+ * when more has come, so one parser serves all connections and an idle one holds none. */
+static size_t
+feed_parse(struct conn *c, const char *data, size_t len)
+{
+    size_t used = 0;
+
+    llhttp_reset(&parser);
+    while (used < len && !c->closing) {
+        enum llhttp_errno err;
+
+        req.names = 0;
+        err = llhttp_execute(&parser, data + used, len - used);
+        if (err == HPE_OK)
+            return used;
+        if (err != HPE_PAUSED) {
+            c->closing = true;
+            break;
+        }
+        used = (size_t)(llhttp_get_error_pos(&parser) - data);
+        respond(c);
+        llhttp_resume(&parser);
+    }
+    return c->closing ? len : used;
+}
+
+/* Reads a whole file behind `room` free bytes. */
+static char *
+slurp(const char *path, size_t size, size_t room)
+{
+    char *buf = xalloc(room + size + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        die(path);
+    for (size_t got = 0; got < size;) {
+        ssize_t n = read(fd, buf + room + got, size - got);
+
+        if (n <= 0)
+            die(path);
+        got += (size_t)n;
+    }
+    close(fd);
+    return buf;
+}
+
+/* parse: makes the page of one file; called by nftw. */
+static int
+load_page(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    enum { ROOM = 512 };
+    struct page *page;
+    char *buf, head[ROOM], tags[ROOM / 2], date[40];
+    int n;
+    struct tm tm;
+
+    (void)ftw;
+    if (type != FTW_F || !S_ISREG(st->st_mode))
+        return 0;
+    if (++pages > TABLE_SIZE / 2) {
+        errno = E2BIG;
+        die(path);
+    }
+    page = xalloc(sizeof(*page));
+    page->path.p = strdup(path + root_len);
+    page->path.len = strlen(page->path.p);
+    gmtime_r(&st->st_mtime, &tm);
+    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    n = asprintf((char **)&page->etag.p, "\"%lx-%lx\"", (long)st->st_mtime, (long)st->st_size);
+    page->etag.len = (size_t)n;
+    snprintf(tags, sizeof(tags), "Last-Modified: %s\r\nETag: %s\r\n", date, page->etag.p);
+    n = asprintf((char **)&page->rest_304.p, "%s\r\n", tags);
+    page->rest_304.len = (size_t)n;
+    n = snprintf(head, sizeof(head),
+                 "Content-Type: text/html\r\nContent-Length: %ld\r\n%sAccept-Ranges: bytes\r\n\r\n",
+                 (long)st->st_size, tags);
+    buf = slurp(path, (size_t)st->st_size, (size_t)n);
+    memcpy(buf, head, (size_t)n);
+    page->rest = (struct view){buf, (size_t)n + (size_t)st->st_size};
+    *find(page->path) = page;
+    return 0;
+}
+
+/* raw: takes the first file of the folder as the answer to everything. */
+static void
+load_constant(const char *root)
+{
+    struct dirent **names;
+    int n = scandir(root, &names, NULL, alphasort);
+    char *path;
+    struct stat st;
+
+    for (int i = 0; i < n; i++) {
+        if (names[i]->d_name[0] == '.')
+            continue;
+        if (asprintf(&path, "%s/%s", root, names[i]->d_name) < 0 || stat(path, &st) != 0)
+            die(root);
+        constant_one = (size_t)st.st_size;
+        constant_copies = constant_one < SCRATCH_SIZE ? SCRATCH_SIZE / constant_one : 1;
+        constant = (struct view){slurp(path, constant_one, (constant_copies - 1) * constant_one),
+                                 constant_copies * constant_one};
+        for (size_t k = 0; k + 1 < constant_copies; k++)
+            memcpy((char *)constant.p + k * constant_one,
+                   constant.p + (constant_copies - 1) * constant_one, constant_one);
+        constant_closes = strcasestr(constant.p, "\r\nconnection: close\r\n") != NULL;
+        return;
+    }
+    fprintf(stderr, "limit: no file in %s\n", root);
+    exit(1);
+}
+
+static int
+listen_on(int port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
+        die("bind");
+    /* accepted sockets inherit TCP_NODELAY, which saves a call for each */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one));
+    if (listen(fd, 4096) != 0)
+        die("listen");
+    return fd;
+}
+
+/* parse: loads the pages and sets the parser up. */
+static void
+setup_parse(const char *root)
+{
+    static llhttp_settings_t settings;
+
+    llhttp_settings_init(&settings);
+    settings.on_url = on_url;
+    settings.on_header_field = on_name;
+    settings.on_header_value = on_value;
+    settings.on_message_complete = on_complete;
+    llhttp_init(&parser, HTTP_REQUEST, &settings);
+    root_len = strlen(root);
+    while (root_len > 1 && root[root_len - 1] == '/')
+        root_len--;
+    if (nftw(root, load_page, 16, FTW_PHYS) != 0)
+        die(root);
+    feed = feed_parse;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct rlimit files;
+    ev_io listener;
+
+    if (argc != 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "parse") != 0)) {
+        fprintf(stderr, "usage: limit raw|parse PORT ROOTDIR\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (loop == NULL)
+        die("libev");
+    if (strcmp(argv[1], "raw") == 0) {
+        load_constant(argv[3]);
+        feed = feed_raw;
+    } else {
+        setup_parse(argv[3]);
+    }
+    ev_io_init(&listener, on_accept, listen_on(atoi(argv[2])), EV_READ);
+    ev_io_start(loop, &listener);
+    ev_run(loop, 0);
+    return 0;
+}
