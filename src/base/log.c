@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define LINE_SIZE 2048             /* the longest line, its newline included */
-#define CONTEXT_ROOM 512           /* of it, kept for the context, so that no text can crowd it out */
+#define CONTEXT_ROOM 512           /* of it, for the context: no text crowds it out */
 #define ERROR_ROOM 96              /* and for the system's error */
 
 static const char *const level_names[] = {
@@ -31,16 +31,19 @@ struct line {
     bool cut;
 };
 
+/* Sets where lines without a log of their own go. */
 void log_set_default(const struct log *log)
 {
     default_log = log;
 }
 
+/* Sets which lines standard error gets besides. */
 void log_set_stderr(enum slv_level level)
 {
     stderr_level = level;
 }
 
+/* Finds a level by its word. */
 enum slv_level log_level_of(struct str word)
 {
     for (int i = SLV_LOG_EMERG; i <= SLV_LOG_DEBUG; i++)
@@ -49,6 +52,7 @@ enum slv_level log_level_of(struct str word)
     return (enum slv_level)0;
 }
 
+/* Says whether a line of a level would be written anywhere. */
 bool log_wants(const struct log *log, enum slv_level level)
 {
     log = log ? log : default_log;
@@ -134,6 +138,7 @@ static void put_line(const struct log *log, enum slv_level level, struct line *l
         (struct iovec[]){ { head, (size_t)n }, { l->text + message, l->used - message } }, 2);
 }
 
+/* Puts a line together and writes it. */
 void log_vline(const struct log *log, const struct log_context *context, enum slv_level level,
                int error, const char *format, va_list args)
 {
@@ -158,7 +163,9 @@ void log_vline(const struct log *log, const struct log_context *context, enum sl
     if (context && context->describe) {
         size_t size = context->describe(context->arg, described, sizeof described);
 
-        AN(size <= sizeof described);
+        /* As from snprintf(): it may tell more than it could write. */
+        if (size > sizeof described)
+            size = sizeof described - 1;
         add_escaped(&l, LINE_SIZE - sizeof "...\n", described, size);
     }
     l.text[l.used++] = '\n';
@@ -167,6 +174,7 @@ void log_vline(const struct log *log, const struct log_context *context, enum sl
     errno = errno_kept;
 }
 
+/* The same with the arguments in place. */
 void log_line(const struct log *log, const struct log_context *context, enum slv_level level,
               int error, const char *format, ...)
 {

@@ -19,6 +19,7 @@ static bool same_path(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Finds or makes the file of a path. */
 struct log_file *log_file_get(const char *path)
 {
     struct log_file *f;
@@ -39,6 +40,7 @@ struct log_file *log_file_get(const char *path)
     return f;
 }
 
+/* Takes one user off a file. */
 void log_file_drop(struct log_file *f)
 {
     AN(f != NULL && f->users > 0);
@@ -52,8 +54,8 @@ void log_file_drop(struct log_file *f)
 }
 
 /*
- * Opens a path for appending and tells whether the file was made by this call. Made with O_EXCL, so
- * that "made" is certain and no link can point a change of owner at somebody else's file.
+ * Opens a path for appending and tells whether the file was made by this call. Made with O_EXCL,
+ * so that "made" is certain and no link can point a change of owner at somebody else's file.
  */
 static int open_path(const char *path, bool *made)
 {
@@ -74,6 +76,7 @@ static int open_path(const char *path, bool *made)
     return fd;
 }
 
+/* Opens what is not open. */
 int log_files_open(struct log_file **failed)
 {
     bool made;
@@ -116,6 +119,7 @@ static int reopen(struct log_file *f, int uid, int gid)
     return 0;
 }
 
+/* Opens all anew, each under the descriptor that it has. */
 void log_files_reopen(int uid, int gid, void (*reopened)(int fd))
 {
     LIST_EACH(at, after, &files) {
@@ -130,6 +134,7 @@ void log_files_reopen(int uid, int gid, void (*reopened)(int fd))
     }
 }
 
+/* Calls back for every open file but standard error. */
 void log_files_each(void (*each)(int fd))
 {
     LIST_EACH(at, after, &files) {

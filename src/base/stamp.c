@@ -12,6 +12,7 @@
 static const char month_names[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
+/* Fills in the texts for a moment. */
 void stamp_make(struct stamp *s, time_t second)
 {
     struct tm t;
@@ -40,6 +41,7 @@ void stamp_make(struct stamp *s, time_t second)
              zone / 60, zone % 60);
 }
 
+/* The texts for now; made anew once a second. */
 const struct stamp *stamp_now(void)
 {
     static struct stamp kept;

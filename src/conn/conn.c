@@ -195,6 +195,14 @@ void conn_wake(struct conn *c)
         c->wake(c->wake_arg);
 }
 
+const struct addr *conn_local(struct conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    if (c->local.family == ADDR_NONE && c->find_local)
+        c->find_local(c);
+    return &c->local;
+}
+
 void conn_shut(struct conn *c, ms_t now)
 {
     CHECK_OBJ(c, CONN_MAGIC);

@@ -110,7 +110,9 @@ struct conn {
     /* For logs and access rules; set by the driver after conn_new(). */
     uint64_t number;
     ms_t opened;
-    struct addr peer, local;
+    struct addr peer;
+    struct addr local;             /* family ADDR_NONE until somebody asks conn_local() */
+    void (*find_local)(struct conn *c);
     const void *listen;            /* struct listen_addr */
     void (*wake)(void *arg);       /* asks the driver for a turn */
     void *wake_arg;
@@ -143,6 +145,9 @@ ms_t conn_deadline(const struct conn *c);
 
 /* The deadline has passed (checked again here). */
 void conn_expired(struct conn *c, ms_t now);
+
+/* The local address, asked of the kernel the first time. */
+const struct addr *conn_local(struct conn *c);
 
 /* Something became ready outside the turns (conn_wake()); lets the adapter produce. */
 void conn_woken(struct conn *c, ms_t now);

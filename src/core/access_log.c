@@ -52,7 +52,7 @@ struct access_logs {
     struct access_entry *first, **end;
 };
 
-/* ---- Writing ------------------------------------------------------------------------------------ */
+/* ---- Writing -------------------------------------------------------------------------------- */
 
 /* Monotonic milliseconds. */
 static ms_t monotonic_now(void)
@@ -97,6 +97,16 @@ static void put(struct destination *d, const char *p, size_t n)
     }
 }
 
+/* Finds the earliest time at which a buffer is due. */
+static void find_due(struct access_log *log)
+{
+    CHECK_OBJ(log, ACCESS_LOG_MAGIC);
+    log->due = MS_NEVER;
+    for (const struct destination *d = log->destinations; d; d = d->next)
+        if (d->due < log->due)
+            log->due = d->due;
+}
+
 /* Writes the buffer out. */
 static void flush(struct destination *d)
 {
@@ -104,7 +114,10 @@ static void flush(struct destination *d)
     if (d->used > 0)
         put(d, d->buffer, d->used);
     d->used = 0;
-    d->due = MS_NEVER;
+    if (d->due != MS_NEVER) {
+        d->due = MS_NEVER;
+        find_due(d->all);
+    }
 }
 
 /* Takes one line, newline included. */
@@ -140,6 +153,7 @@ static bool is_wanted(struct slv_request *r, const struct access_entry *e)
     return value.n > 0 && !str_eq(value, STR("0"));
 }
 
+/* Writes the line of a request wherever it is wanted. */
 void access_log_request(struct slv_request *r, const struct access_logs *logs)
 {
     const struct access_format *made = NULL;
@@ -161,6 +175,7 @@ void access_log_request(struct slv_request *r, const struct access_logs *logs)
     }
 }
 
+/* Writes out what is due, or everything. */
 void access_log_flush(const struct config *config, ms_t now, bool all)
 {
     struct access_log *log = config->access_logs;
@@ -168,21 +183,18 @@ void access_log_flush(const struct config *config, ms_t now, bool all)
     if (!log || (!all && log->due > now))
         return;
     CHECK_OBJ(log, ACCESS_LOG_MAGIC);
-    log->due = MS_NEVER;
-    for (struct destination *d = log->destinations; d; d = d->next) {
+    for (struct destination *d = log->destinations; d; d = d->next)
         if (all || d->due <= now)
             flush(d);
-        if (d->due < log->due)
-            log->due = d->due;
-    }
 }
 
+/* Tells when access_log_flush() has something to do. */
 ms_t access_log_due(const struct config *config)
 {
     return config->access_logs ? config->access_logs->due : MS_NEVER;
 }
 
-/* ---- Configuration ------------------------------------------------------------------------------ */
+/* ---- Configuration -------------------------------------------------------------------------- */
 
 /* The end of a configuration: what is buffered still goes out. */
 static void release_destination(void *object)
@@ -210,6 +222,7 @@ static struct access_log *all_of(struct slv_conf *cf)
     return config->access_logs;
 }
 
+/* Where the formats of a configuration hang. */
 struct access_format **access_log_formats(struct slv_conf *cf)
 {
     return &all_of(cf)->formats;
@@ -252,12 +265,13 @@ static struct access_logs *new_logs(struct slv_conf *cf)
     return logs;
 }
 
+/* Makes the log that holds where none was configured. */
 struct access_logs *access_log_default(struct slv_conf *cf, struct str path)
 {
     struct access_entry *e = slv_conf_alloc(cf, sizeof *e);
     struct access_logs *logs = new_logs(cf);
 
-    e->to = destination_for(cf, path);
+    e->to = destination_for(cf, slv_conf_path(cf, path, false));
     e->format = access_format_find(cf, STR("combined"));
     add_entry(logs, e);
     return logs;
@@ -310,8 +324,8 @@ static int read_option(struct slv_conf *cf, size_t i, struct access_options *o)
 }
 
 /*
- * Gives a destination the buffer that an entry asks for; entries of the same path that ask for none
- * use it too. 0, or -1 after an error.
+ * Gives a destination the buffer that an entry asks for; entries of the same path that ask for
+ * none use it too. 0, or -1 after an error.
  */
 static int set_buffer(struct slv_conf *cf, struct destination *to, const struct access_options *o)
 {
@@ -330,6 +344,7 @@ static int set_buffer(struct slv_conf *cf, struct destination *to, const struct 
     return 0;
 }
 
+/* access_log path [format [buffer=] [flush=] [if=]] | off */
 int access_log_directive(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     struct access_logs **field = (struct access_logs **)(void *)((char *)conf + d->offset);

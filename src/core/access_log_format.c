@@ -22,7 +22,7 @@ struct access_format {
     "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent " \
     "\"$http_referer\" \"$http_user_agent\""
 
-/* ---- Escaping ----------------------------------------------------------------------------------- */
+/* ---- Escaping ------------------------------------------------------------------------------- */
 
 static const char hex_digits[] = "0123456789ABCDEF";
 
@@ -104,6 +104,7 @@ static size_t put_value(char *out, enum escape escape, struct str value)
     return value.n;
 }
 
+/* Writes a line for a request. */
 struct str access_format_line(struct slv_request *r, const struct access_format *format)
 {
     const struct template_part *parts = format->parts.list;
@@ -131,7 +132,7 @@ struct str access_format_line(struct slv_request *r, const struct access_format 
     return (struct str){ line, size };
 }
 
-/* ---- Reading formats ---------------------------------------------------------------------------- */
+/* ---- Reading formats ------------------------------------------------------------------------ */
 
 /* Puts an empty format into the list. */
 static struct access_format *add_format(struct slv_conf *cf, struct str name)
@@ -161,11 +162,13 @@ static struct access_format *find_format(struct slv_conf *cf, struct str name)
     return f;
 }
 
+/* Finds a format for an access_log. */
 const struct access_format *access_format_find(struct slv_conf *cf, struct str name)
 {
     return find_format(cf, name);
 }
 
+/* log_format name [escape=default|json|none] text … */
 int access_log_format_directive(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     struct str name = slv_conf_arg(cf, 1), word = slv_conf_arg(cf, 2);

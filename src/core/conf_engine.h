@@ -114,7 +114,7 @@ struct conf_level {
 struct conf_lexer {
     struct conf *c;
     struct conf_engine *engine;
-    const struct conf_lexer *outer;     /* the file that includes this one */
+    const struct conf_lexer *outer; /* the file that includes this one */
     const struct conf_file *file;
     const char *at, *end, *line_start;
     unsigned line;

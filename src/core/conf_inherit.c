@@ -115,7 +115,7 @@ static void fill(const struct resolver *r, size_t module, void *conf, const void
 /* The outermost block that b inherits from: main for main, http for what is in it. */
 static struct conf_block *root_of(struct conf_block *b)
 {
-    while (b->parent && b->parent->where != SLV_IN_MAIN)
+    while (b->parent && !(b->parent->where & CONF_OUTER))
         b = b->parent;
     return b;
 }
@@ -224,7 +224,7 @@ static void resolve(const struct resolver *r, struct conf_block *b)
 {
     if (b->where == SLV_IN_EVENTS)
         b->confs = b->parent->confs;
-    else if (!b->parent || b->parent->where == SLV_IN_MAIN)
+    else if (root_of(b) == b)
         resolve_root(r, b);
     else
         resolve_inner(r, b);

@@ -42,12 +42,20 @@ static void report_here(struct conf_lexer *lx, const struct conf_spot *spot, con
     conf_report_at(lx->c, SLV_LOG_EMERG, spot, spot, "%s", text);
 }
 
+/* The structure of the tree cannot be trusted; the text of -g stands apart and has none. */
+static void mark_damaged(struct conf_lexer *lx)
+{
+    if (!lx->globals)
+        lx->engine->damaged = true;
+}
+
 /* Gives the rest of the file up. */
 static void give_up(struct conf_lexer *lx)
 {
+    AN(!lx->over);
     lx->over = true;
     lx->at = lx->end;
-    lx->engine->damaged = true;
+    mark_damaged(lx);
 }
 
 /* ---- Words ----------------------------------------------------------------------------------- */
@@ -86,7 +94,8 @@ static size_t unescape(struct str raw, char *out)
 }
 
 /* Adds a word to the directive at hand. */
-static void add_word(struct conf_lexer *lx, struct str raw, const struct conf_spot *spot, bool quoted)
+static void add_word(struct conf_lexer *lx, struct str raw, const struct conf_spot *spot,
+                     bool quoted)
 {
     struct conf_engine *e = lx->engine;
     char *out = word_bytes(lx, raw.n + 1);
@@ -319,7 +328,9 @@ static void open_block(struct conf_lexer *lx)
         give_up(lx);
         return;
     }
-    *inner = (struct conf_level){ .name = STR(""), .spot = spot, .ignored = level->ignored || lx->bad };
+    *inner = (struct conf_level){
+        .name = STR(""), .spot = spot, .ignored = level->ignored || lx->bad
+    };
     if (lx->count == 0) {
         report_unexpected(lx);
         inner->ignored = true;
@@ -360,7 +371,7 @@ static void close_block(struct conf_lexer *lx)
         report_unexpected(lx);
     }
     if (lx->level == 0)
-        lx->engine->damaged = true;
+        mark_damaged(lx);
     else
         lx->level--;
     lx->at++;
@@ -376,7 +387,8 @@ static void end_of_text(struct conf_lexer *lx)
         return;
     if (lx->count == 0 && lx->level == 0)
         return;
-    lx->engine->damaged |= lx->level > 0 || lx->open_quote.line;
+    if (lx->level > 0 || lx->open_quote.line)
+        mark_damaged(lx);
     if (lx->count == 0) {
         conf_report_at(lx->c, SLV_LOG_EMERG, &spot, &level->spot, "unexpected end of file, "
                        "expecting \"}\", the block%s%.*s%s opened at line %u is not closed",

@@ -56,7 +56,7 @@ static bool is_continuation(char c)
 /* Cuts a long line around column (0-based); tells where the part begins. */
 static struct str cut_line(struct str line, size_t column, size_t *begin)
 {
-    size_t from, n;
+    size_t from, to;
 
     *begin = 0;
     if (line.n <= SHOWN_MAX)
@@ -64,13 +64,14 @@ static struct str cut_line(struct str line, size_t column, size_t *begin)
     from = column > SHOWN_BEFORE ? column - SHOWN_BEFORE : 0;
     if (from > line.n - SHOWN_MAX)
         from = line.n - SHOWN_MAX;
-    while (from > 0 && is_continuation(line.p[from]))
+    to = from + SHOWN_MAX;
+    /* Whole characters; three steps, because not everything is UTF-8 that looks like it. */
+    for (int i = 0; i < 3 && from > 0 && is_continuation(line.p[from]); i++)
         from--;
-    n = line.n - from < SHOWN_MAX ? line.n - from : SHOWN_MAX;
-    while (from + n < line.n && is_continuation(line.p[from + n]))
-        n++;
+    for (int i = 0; i < 3 && to < line.n && is_continuation(line.p[to]); i++)
+        to++;
     *begin = from;
-    return (struct str){ line.p + from, n };
+    return (struct str){ line.p + from, to - from };
 }
 
 /* The source line and the caret line; "" where there is nothing to show. In tree memory. */

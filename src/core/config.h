@@ -84,14 +84,17 @@ struct config {
     struct str prefix;             /* absolute, ends with '/' */
     struct process_conf *process;
     struct conf_modules modules;
+    size_t *content;               /* modules with a content hook, in the order they are asked */
+    size_t content_count;
     struct conf_block *http;       /* NULL where there is no http block */
     struct listen_socket *sockets;
     struct variables *variables;
+    struct access_logs *access_default; /* what is logged where no access_log is named */
     struct access_log *access_logs; /* all of them, for flushing */
     struct log_file **log_files;   /* every one that this configuration names */
     size_t log_file_count;
     struct slv_image *images;      /* prebuilt images to be made and mapped */
-    struct server *servers;
+    struct server *servers, **servers_end;
     size_t server_count;
 };
 

@@ -1,8 +1,8 @@
 /*
  * core_conf.h - what the core's own directives say, per http, server and location block.
  */
-#ifndef SLV_CORE_CONF_H
-#define SLV_CORE_CONF_H
+#ifndef SLV_CORE_CORE_CONF_H
+#define SLV_CORE_CORE_CONF_H
 
 #include "core/access_log.h"
 #include "core/config.h"
@@ -52,15 +52,7 @@ enum expires_kind { EXPIRES_OFF, EXPIRES_EPOCH, EXPIRES_MAX, EXPIRES_AFTER, EXPI
 
 /* expires */
 struct expires {
-    /* root, alias */
-struct document_root {
-    struct slv_template *text;
-    bool alias;
-    size_t replaced;               /* alias: bytes of the path that it stands for */
-    bool regex;                    /* alias in a location given by a regular expression */
-};
-
-enum expires_kind kind;
+    enum expires_kind kind;
     int64_t seconds;               /* AFTER, MODIFIED: from then; DAILY: of the day */
 };
 

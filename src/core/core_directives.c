@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "conn/conn.h"
 #include "core/error_log.h"
+#include "core/version.h"
 #include "http/conditional.h"
 
 static const struct slv_word ims_words[] = {
@@ -98,7 +99,7 @@ static const struct slv_directive directives[] = {
 
     { "access_log", EVERYWHERE | SLV_IN_LIMIT_EXCEPT, 1, SLV_ARGS_ANY, SLV_REPEATS,
       "path [format [buffer=size] [flush=time] [if=condition]] | off", access_log_directive,
-      FIELD(access_logs), "logs/access.log", NULL },
+      FIELD(access_logs), NULL, NULL },
     { "log_format", SLV_IN_HTTP, 2, SLV_ARGS_ANY, SLV_REPEATS,
       "name [escape=default|json|none] string ...", access_log_format_directive, NO_FIELD, NULL,
       NULL },
@@ -140,9 +141,14 @@ static const struct slv_directive directives[] = {
 static int finish(struct slv_conf *cf, void *conf)
 {
     struct core_conf *c = conf;
+    struct config *config = cf->conf->owner;
     int64_t buffer = c->large_buffers.size;
 
-    (void)cf;
+    if (!c->access_logs) {
+        if (!config->access_default)
+            config->access_default = access_log_default(cf, STR(SELVAGE_HTTP_LOG_PATH));
+        c->access_logs = config->access_default;
+    }
     if (buffer < c->client_header_buffer_size)
         buffer = c->client_header_buffer_size;
     c->limits = (struct h1_limits){

@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-/* ---- What a line says of its request ------------------------------------------------------------ */
+
+/* ---- What a line says of its request -------------------------------------------------------- */
 
 /* A text that is being put together in a buffer. */
 struct words {
@@ -66,6 +67,7 @@ static size_t describe(void *arg, char *buf, size_t size)
     return w.used;
 }
 
+/* Writes a line about a request to the log of its location. */
 void error_log_request(const struct slv_request *r, enum slv_level level, int error,
                        const char *format, va_list args)
 {
@@ -85,23 +87,23 @@ void error_log_request(const struct slv_request *r, enum slv_level level, int er
     log_vline(log, &context, level, error, format, args);
 }
 
-void slv_log(const struct slv_request *r, enum slv_level level, int error, const char *format, ...)
-{
-    va_list args;
+/* ---- Configuration -------------------------------------------------------------------------- */
 
-    va_start(args, format);
-    error_log_request(r, level, error, format, args);
-    va_end(args);
-}
-
-/* ---- Configuration ------------------------------------------------------------------------------ */
+/* Whose files are to be dropped; config itself has no magic any more when its arena goes. */
+struct file_owner {
+    unsigned magic;
+#define FILE_OWNER_MAGIC 0xf11e0f11u
+    struct config *config;
+};
 
 /* The end of a configuration: its files lose a user. */
 static void release_files(void *object)
 {
+    struct file_owner *owner;
     struct config *config;
 
-    CAST_OBJ(config, object, CONFIG_MAGIC);
+    CAST_OBJ(owner, object, FILE_OWNER_MAGIC);
+    config = owner->config;
     for (size_t i = 0; i < config->log_file_count; i++)
         log_file_drop(config->log_files[i]);
     free(config->log_files);
@@ -109,6 +111,16 @@ static void release_files(void *object)
     config->log_file_count = 0;
 }
 
+/* Sees to it that the files are dropped with the configuration's memory. */
+static void own_files(struct config *config)
+{
+    struct file_owner *owner = arena_zalloc(&config->arena, sizeof *owner);
+
+    *owner = (struct file_owner){ .magic = FILE_OWNER_MAGIC, .config = config };
+    arena_on_free(&config->arena, release_files, owner);
+}
+
+/* Finds a file and notes that this configuration uses it. */
 struct log_file *config_log_file(struct config *config, struct str path)
 {
     struct log_file *file;
@@ -121,13 +133,14 @@ struct log_file *config_log_file(struct config *config, struct str path)
             return file;
         }
     if (!config->log_files)
-        arena_on_free(&config->arena, release_files, config);
+        own_files(config);
     config->log_files = mem_resize(config->log_files, config->log_file_count + 1,
                                    sizeof *config->log_files);
     config->log_files[config->log_file_count++] = file;
     return file;
 }
 
+/* Makes a log of one file. */
 struct log *error_log_new(struct config *config, struct str path, enum slv_level level)
 {
     struct log *log = arena_zalloc(&config->arena, sizeof *log);
@@ -136,6 +149,7 @@ struct log *error_log_new(struct config *config, struct str path, enum slv_level
     return log;
 }
 
+/* error_log file|stderr [level] */
 int error_log_directive(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     struct log **field = (struct log **)(void *)((char *)conf + d->offset);

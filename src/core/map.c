@@ -1,13 +1,16 @@
 /*
  * map.c - variables that the configuration makes: map, and set.
  *
- * A map looks its source up as a whole string in any case, then (hostnames) with the longest wildcard
- * at the front, then the longest at the end, then tries regular expressions in their order, and ends
- * with the default.
+ * A map looks its source up as a whole string in any case, then (hostnames) with the longest
+ * wildcard at the front, then the longest at the end, then tries regular expressions in their
+ * order, and ends with the default.
  */
 #include "core/variable.h"
 
-/* Longer than any host name; a longer source is not tried against wildcards, one table look-up a dot. */
+/*
+ * Longer than any host name; a longer source is not tried against wildcards, which costs a look-up
+ * for each of its dots.
+ */
 #define HOSTNAME_MAX 255
 
 struct map_regex {
@@ -40,7 +43,7 @@ struct variable_sets {
     struct variable_set *first, **end;
 };
 
-/* ---- Looking up --------------------------------------------------------------------------------- */
+/* ---- Looking up ----------------------------------------------------------------------------- */
 
 /* The value for the longest wildcard that the (lower case) name matches. */
 static struct slv_template *find_wildcard(const struct map *map, struct str name)
@@ -96,7 +99,7 @@ static struct str get_map(struct slv_request *r, void *arg)
     return value ? slv_template_text(r, value) : STR("");
 }
 
-/* ---- Reading a map ------------------------------------------------------------------------------ */
+/* ---- Reading a map -------------------------------------------------------------------------- */
 
 /* Gives back what is not in config memory. */
 static void release_map(void *object)
@@ -207,6 +210,7 @@ static int read_entry(struct slv_conf *cf, void *arg)
     return add_key(cf, map, key, value);
 }
 
+/* map source $name { … } */
 int variable_map_directive(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     struct map *map = slv_conf_alloc(cf, sizeof *map);
@@ -230,8 +234,9 @@ int variable_map_directive(struct slv_conf *cf, const struct slv_directive *d, v
     return result;
 }
 
-/* ---- set ---------------------------------------------------------------------------------------- */
+/* ---- set ------------------------------------------------------------------------------------ */
 
+/* set $name value */
 int variable_set_directive(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     struct variable_sets **field = (struct variable_sets **)(void *)((char *)conf + d->offset);
@@ -274,6 +279,7 @@ static struct str set_value(struct slv_request *r, const struct slv_template *t)
     return (struct str){ copy, text.n };
 }
 
+/* Gives the variables of a list of "set" their values. */
 void variable_sets_run(struct slv_request *r, const struct variable_sets *sets)
 {
     if (!sets)

@@ -9,8 +9,8 @@
 #include <pcre2.h>
 
 /*
- * What one match may cost: steps back in either engine, and memory. A pattern that backtracks without
- * end meets the first after some 10 ms; sane patterns need a few dozen steps per byte.
+ * What one match may cost: steps back in either engine, and memory. A pattern that backtracks
+ * without end meets the first after some 10 ms; sane patterns need a few dozen steps per byte.
  */
 #define MATCH_STEPS 400000
 #define MATCH_HEAP_KIB 4096
@@ -92,6 +92,7 @@ static int add_names(struct slv_conf *cf, size_t arg, struct slv_regex *re)
     return 0;
 }
 
+/* Compiles a pattern; its named groups become variables. */
 struct slv_regex *slv_regex_compile(struct slv_conf *cf, size_t arg, struct str pattern,
                                     bool caseless)
 {
@@ -124,7 +125,7 @@ struct slv_regex *slv_regex_compile(struct slv_conf *cf, size_t arg, struct str 
     return add_names(cf, arg, re) == 0 ? re : NULL;
 }
 
-/* Keeps the groups of the match that has just succeeded for $1 … $9, and gives names their values. */
+/* Keeps the groups of the match that has just succeeded, by number and by name. */
 static void keep_captures(const struct slv_regex *re, struct str subject, struct slv_request *r,
                           int matched)
 {
@@ -157,6 +158,7 @@ static void keep_captures(const struct slv_regex *re, struct str subject, struct
     }
 }
 
+/* Tries a subject. */
 bool slv_regex_match(const struct slv_regex *re, struct str subject, struct slv_request *r)
 {
     int matched;
@@ -180,12 +182,14 @@ bool slv_regex_match(const struct slv_regex *re, struct str subject, struct slv_
     return true;
 }
 
+/* Counts the groups of a pattern. */
 unsigned regex_groups(const struct slv_regex *re)
 {
     CHECK_OBJ(re, REGEX_MAGIC);
     return re->groups;
 }
 
+/* The pattern as it was written. */
 struct str regex_pattern(const struct slv_regex *re)
 {
     CHECK_OBJ(re, REGEX_MAGIC);

@@ -2,8 +2,9 @@
  * regex.h - regular expressions of the configuration (PCRE2), behind slv_regex_compile() and
  * slv_regex_match().
  *
- * Patterns and subjects are bytes, not UTF-8. How much work one match may cause is bounded, because
- * subjects come from peers: beyond it the subject does not match and the error log says so.
+ * Patterns and subjects are bytes, not UTF-8. How much work one match may cause is bounded,
+ * because subjects come from peers: beyond it the subject does not match and the error log says
+ * so.
  */
 #ifndef SLV_REGEX_H
 #define SLV_REGEX_H

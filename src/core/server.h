@@ -7,8 +7,29 @@
 #include "core/config.h"
 #include "core/context.h"
 
-struct location;
 struct slv_image;
+
+/* One name of server_name. */
+struct server_name {
+    struct server_name *next;
+    struct str text;               /* lower case; wildcards as written */
+    struct slv_regex *regex;       /* of "~…" */
+    const struct conf_node *node;
+};
+
+/* One listen directive. */
+struct listen_line {
+    struct listen_line *next;
+    struct server *server;
+    struct addr addr;
+    struct str path;               /* unix: absolute */
+    struct str text;               /* as nginx names the address */
+    bool star;                     /* a port alone, or "*": any address of both families */
+    bool is_default;
+    bool has_options;
+    struct listen_options options;
+    const struct conf_node *node;  /* NULL: no listen directive was there */
+};
 
 struct server {
     unsigned magic;
@@ -16,7 +37,10 @@ struct server {
     struct server *next;           /* in config->servers, in the order of the file */
     struct conf_block *block;
     struct str name;               /* the first server_name, for $server_name and logs */
-    struct location *root;         /* the tree of locations; of the whole server */
+    struct routes *routes;         /* its locations */
+    struct server_name *names, **names_end;
+    struct listen_line *lines, **lines_end;
+    const struct conf_node *node;
     struct slv_image *image;       /* the prebuilt image that answers for it, or NULL */
 };
 
@@ -30,5 +54,18 @@ struct str server_name(const struct server *s);
  */
 const struct conf_block *server_route(const struct server *s, struct str path,
                                       struct slv_request *r);
+
+/* The virtual host for a (lower case) host name at an address: never NULL. */
+const struct server *vhosts_find(const struct listen_addr *addr, struct str host,
+                                 struct slv_request *r);
+
+/*
+ * Puts the servers of a configuration behind their addresses, and the addresses into sockets. Once,
+ * after all directives have been applied. 0, or -1 after reporting.
+ */
+int vhosts_link(struct conf *conf, struct config *config);
+
+/* Enters a server's names at an address. */
+void vhosts_add(struct conf *conf, struct listen_addr *addr, struct server *s);
 
 #endif

@@ -211,10 +211,11 @@ struct snapshot_stats {
 };
 
 /*
- * Writes into fd from offset 0 on; fd stays the caller's. max_size: of the finished image. The result
- * is on the heap and goes back with snapshot_writer_free(), finished or not.
+ * Writes into fd from offset 0 on; fd stays the caller's. max_size: of the finished image; may be
+ * changed later. The result is on the heap and goes back with snapshot_writer_free(), finished or not.
  */
 struct snapshot_writer *snapshot_writer_new(int fd, uint64_t max_size);
+void snapshot_writer_limit(struct snapshot_writer *w, uint64_t max_size);
 void snapshot_writer_free(struct snapshot_writer **w);
 
 /* The path has been added. */

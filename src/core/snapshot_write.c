@@ -88,6 +88,13 @@ struct snapshot_writer *snapshot_writer_new(int fd, uint64_t max_size)
     return w;
 }
 
+/* Changes the most bytes that the image may have. */
+void snapshot_writer_limit(struct snapshot_writer *w, uint64_t max_size)
+{
+    CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
+    w->max_size = max_size;
+}
+
 /* Frees a writer. */
 void snapshot_writer_free(struct snapshot_writer **pw)
 {

@@ -62,6 +62,7 @@ static int take_variable(struct slv_conf *cf, size_t arg, struct str *text,
     return 0;
 }
 
+/* Takes a text apart. */
 int template_parse(struct slv_conf *cf, size_t arg, struct str text, struct template_parts *parts)
 {
     CHECK_OBJ(cf, SLV_CONF_MAGIC);
@@ -81,6 +82,7 @@ int template_parse(struct slv_conf *cf, size_t arg, struct str text, struct temp
     return 0;
 }
 
+/* Compiles a text. */
 struct slv_template *slv_template_compile(struct slv_conf *cf, size_t arg, struct str text)
 {
     struct slv_template *t = slv_conf_alloc(cf, sizeof *t);
@@ -95,6 +97,7 @@ struct slv_template *slv_template_compile(struct slv_conf *cf, size_t arg, struc
     return t;
 }
 
+/* The text of a template without variables. */
 struct str slv_template_literal(const struct slv_template *t)
 {
     CHECK_OBJ(t, TEMPLATE_MAGIC);
@@ -111,6 +114,7 @@ static struct str capture_value(const struct captures *c, unsigned n)
                          c->ovector[2 * n + 1] - c->ovector[2 * n] };
 }
 
+/* Evaluates one part. */
 struct str template_part_value(struct slv_request *r, const struct template_part *part)
 {
     if (part->text.p)
@@ -120,6 +124,7 @@ struct str template_part_value(struct slv_request *r, const struct template_part
     return variable_value(r, part->variable);
 }
 
+/* Evaluates a template. */
 struct str slv_template_text(struct slv_request *r, const struct slv_template *t)
 {
     struct str one, *values;
@@ -148,4 +153,13 @@ struct str slv_template_text(struct slv_request *r, const struct slv_template *t
     *at = '\0';
     AN((size_t)(at - text) == size);
     return (struct str){ text, size };
+}
+
+int slv_set_template(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    struct slv_template **field = (struct slv_template **)(void *)((char *)conf + d->offset);
+
+    AN(d->size == sizeof *field);
+    *field = slv_template_compile(cf, 1, slv_conf_arg(cf, 1));
+    return *field ? 0 : -1;
 }

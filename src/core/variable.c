@@ -131,6 +131,7 @@ static struct variable *define(struct variables *v, struct str name, slv_getter 
     return var;
 }
 
+/* Makes the registry with the variables of the core in it. */
 struct variables *variables_new(struct arena *arena)
 {
     struct variables *v = arena_zalloc(arena, sizeof *v);
@@ -159,6 +160,7 @@ static struct variables *registry(const struct conf *c)
     return config->variables;
 }
 
+/* Adds a module's variable or prefix. */
 int slv_add_variable(struct slv_conf *cf, struct str name, slv_getter *get, void *arg,
                      bool volatile_value)
 {
@@ -177,7 +179,9 @@ static struct str get_unset(struct slv_request *r, void *arg)
     return STR("");
 }
 
-int variables_add(struct variables *v, struct str name, slv_getter *get, void *arg, bool volatile_value)
+/* Adds one that the configuration makes. */
+int variables_add(struct variables *v, struct str name, slv_getter *get, void *arg,
+                  bool volatile_value)
 {
     struct variable *var = find_or_make(v, name);
 
@@ -195,6 +199,7 @@ int variables_add(struct variables *v, struct str name, slv_getter *get, void *a
     return index_of(v, var);
 }
 
+/* Finds a name that must be known by now. */
 int variables_index(struct variables *v, struct str name)
 {
     struct variable *var = find_or_make(v, name);
@@ -202,6 +207,7 @@ int variables_index(struct variables *v, struct str name)
     return var->get || take_prefix(v, var) ? index_of(v, var) : -1;
 }
 
+/* Finds a name that may become known later. */
 int variables_refer(struct slv_conf *cf, size_t arg, struct str name)
 {
     struct variables *v = registry(cf->conf);
@@ -217,6 +223,7 @@ int variables_refer(struct slv_conf *cf, size_t arg, struct str name)
     return index_of(v, var);
 }
 
+/* Resolves what was mentioned before it was defined. */
 int variables_resolve(struct conf *c)
 {
     struct variables *v = registry(c);
@@ -238,6 +245,7 @@ int variables_resolve(struct conf *c)
     return result;
 }
 
+/* Counts the variables that have an index. */
 size_t variables_count(const struct variables *v)
 {
     CHECK_OBJ(v, VARIABLES_MAGIC);
@@ -266,6 +274,24 @@ static void keep(struct slv_request *r, struct context *ctx, int index, struct s
     ctx->variable_known[index] = 1;
 }
 
+/*
+ * A value that can be kept: views into the message are copied, because the message may be moved
+ * between two turns, and nobody tells us where to.
+ */
+static struct str keepable(struct slv_request *r, const struct exchange *x, struct str value)
+{
+    char *copy;
+
+    if (!value.p || x->head_moved)
+        return value;
+    if (x->head_size && (uintptr_t)value.p - (uintptr_t)x->head >= x->head_size)
+        return value;
+    copy = slv_alloc(r, value.n + 1);
+    memcpy(copy, value.p, value.n);
+    copy[value.n] = '\0';
+    return (struct str){ copy, value.n };
+}
+
 /* Calls a variable's getter, unless it is in the middle of being called. */
 static struct str evaluate(struct slv_request *r, const struct variable *var)
 {
@@ -287,6 +313,7 @@ static struct str evaluate(struct slv_request *r, const struct variable *var)
     return value;
 }
 
+/* Looks a value up, or makes it. */
 struct str variable_value(struct slv_request *r, int index)
 {
     struct context *ctx = context_of(r);
@@ -299,11 +326,14 @@ struct str variable_value(struct slv_request *r, int index)
         return ctx->variables[index];
     var = v->list[index];
     value = evaluate(r, var);
-    if (!var->volatile_value)
-        keep(r, ctx, index, value);
+    if (var->volatile_value)
+        return value;
+    value = keepable(r, ctx->x, value);
+    keep(r, ctx, index, value);
     return value;
 }
 
+/* Gives a variable a value for this request. */
 void variable_set(struct slv_request *r, int index, struct str value)
 {
     struct context *ctx = context_of(r);
@@ -316,28 +346,7 @@ void variable_set(struct slv_request *r, int index, struct str value)
         keep(r, ctx, index, value);
 }
 
-void variable_forget_views(struct slv_request *r)
-{
-    struct context *ctx = context_of(r);
-    const struct exchange *x = ctx->x;
-    size_t count;
-
-    if (!ctx->variables || !x->head || x->head_moved)
-        return;
-    count = registry_of(ctx)->count;
-    for (size_t i = 0; i < count; i++) {
-        struct str *value = &ctx->variables[i];
-        char *copy;
-
-        if (!ctx->variable_known[i] || !value->p
-            || (uintptr_t)value->p - (uintptr_t)x->head > x->head_size)
-            continue;
-        copy = slv_alloc(r, value->n + 1);
-        memcpy(copy, value->p, value->n);
-        value->p = copy;
-    }
-}
-
+/* Tells the getter of a prefix which variable was asked for. */
 struct str slv_variable_rest(const struct slv_request *r)
 {
     (void)r;
@@ -345,6 +354,7 @@ struct str slv_variable_rest(const struct slv_request *r)
     return evaluating[evaluation_depth - 1]->rest;
 }
 
+/* Reads a word of the form "$name". */
 int variable_name_arg(struct slv_conf *cf, size_t arg, struct str *name)
 {
     struct str word = slv_conf_arg(cf, arg);

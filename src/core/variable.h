@@ -15,14 +15,15 @@
 struct variables *variables_new(struct arena *arena);
 
 /*
- * Adds one that "set", a capture group or "map" makes; returns its index. Again the same name: the
- * same, and the newer getter holds. get NULL: keep the getter there is; without one the variable is
- * empty until variable_set(), and a request that reads it before says so in the error log. Returns -1
- * where the name belongs to the core or to a module ("the duplicate … variable").
+ * Adds one that "set", a capture group or "map" makes; returns its index. Again the same name:
+ * the same, and the newer getter holds. get NULL: keep the getter there is; without one the
+ * variable is empty until variable_set(), and a request that reads it before says so in the error
+ * log. Returns -1 where the name belongs to the core or to a module ("the duplicate … variable").
  */
-int variables_add(struct variables *v, struct str name, slv_getter *get, void *arg, bool volatile_value);
+int variables_add(struct variables *v, struct str name, slv_getter *get, void *arg,
+                  bool volatile_value);
 
-/* The index of a name, resolving arg_, http_, sent_http_, cookie_ and modules' prefixes; -1: unknown. */
+/* The index of a name, resolving the prefixes (arg_, http_, modules' …); -1: unknown. */
 int variables_index(struct variables *v, struct str name);
 
 /*
@@ -32,23 +33,24 @@ int variables_index(struct variables *v, struct str name);
 int variables_refer(struct slv_conf *cf, size_t arg, struct str name);
 
 /*
- * After all directives have been applied and before conf_free_tree(): finds what was mentioned before
- * it was defined. 0, or -1 after a message for each place that names an unknown variable.
+ * After conf_inherit(), which applies defaults, and before conf_free_tree(): finds what was
+ * mentioned before it was defined. 0, or -1 after a message for each place that names an unknown
+ * variable.
  */
 int variables_resolve(struct conf *c);
 
 size_t variables_count(const struct variables *v);
 
-/* The value for a request; .p NULL: not found. */
+/*
+ * The value for a request; .p NULL: not found. Valid as long as the request's views; what is kept
+ * for later calls does not depend on them.
+ */
 struct str variable_value(struct slv_request *r, int index);
 
-/* Gives a variable a value for the rest of this request (set, named captures). In slv_alloc() memory. */
+/* Gives a variable a value, in slv_alloc() memory, for the rest of this request (set, captures). */
 void variable_set(struct slv_request *r, int index, struct str value);
 
-/* The request's views are about to move: copies values that were kept and lie in the message. */
-void variable_forget_views(struct slv_request *r);
-
-/* In a getter of a prefix: what follows the prefix in the name that was asked for, in lower case. */
+/* In a getter of a prefix: what follows the prefix in the name asked for, in lower case. */
 SLV_API struct str slv_variable_rest(const struct slv_request *r);
 
 /* A word of the form "$name": the name without the dollar. -1 after slv_conf_error(). */
@@ -58,19 +60,19 @@ int variable_name_arg(struct slv_conf *cf, size_t arg, struct str *name);
 slv_setter variable_set_directive;   /* set $name value; field: struct variable_sets * */
 slv_setter variable_map_directive;   /* map source $name { … }, a raw block; no field */
 
-/* Runs the "set" directives of a block, in order. sets: what variable_set_directive stored, or NULL. */
+/* Runs the "set" directives of a block, in order. sets: what the setter stored, or NULL. */
 struct variable_sets;
 void variable_sets_run(struct slv_request *r, const struct variable_sets *sets);
 
 /*
- * The core's own variables (variables_core.c): a table ended by a NULL name. A name that ends in '_'
- * is a prefix.
+ * The core's own variables (variables_core.c): a table ended by a NULL name. A name that ends in
+ * '_' is a prefix.
  */
 struct variable_core {
     const char *name;
     slv_getter *get;
     bool volatile_value;
-    void (*set)(struct slv_request *r, struct str value); /* "set" may change it; NULL: it may not */
+    void (*set)(struct slv_request *r, struct str value); /* for "set"; NULL: fixed */
 };
 extern const struct variable_core variables_core[];
 

@@ -9,6 +9,7 @@
 #include "base/stamp.h"
 #include "conn/conn.h"
 #include "core/server.h"
+#include "core/version.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -17,14 +18,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* The build says it on the command line. */
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0"
-#endif
-
 static const struct str not_found = { NULL, 0 };
 
-/* ---- Fields with a fixed name, and families of names ------------------------------------------- */
+/* ---- Fields with a fixed name, and families of names ---------------------------------------- */
 
 /* A name in a variable ('_' stands for '-') against one in a message, in any case. */
 static bool same_field(struct str variable, struct str field)
@@ -129,6 +125,8 @@ static struct str sent_by_adapter(struct slv_request *r, const struct exchange *
         return slv_printf(r, "%lld", (long long)x->content_length_out);
     if (str_eq(name, STR("transfer_encoding")) && x->framing == FRAMING_CHUNKED)
         return STR("chunked");
+    if (str_eq(name, STR("accept_ranges")) && x->accept_ranges_out)
+        return STR("bytes");
     if (str_eq(name, STR("connection")))
         return x->status == 101 ? STR("upgrade") : x->keep_alive ? STR("keep-alive") : STR("close");
     return not_found;
@@ -149,7 +147,7 @@ static struct str get_sent_http(struct slv_request *r, void *arg)
     return list;
 }
 
-/* ---- The request -------------------------------------------------------------------------------- */
+/* ---- The request ---------------------------------------------------------------------------- */
 
 /* $args, $query_string */
 static struct str get_args(struct slv_request *r, void *arg)
@@ -175,21 +173,21 @@ static struct str get_is_args(struct slv_request *r, void *arg)
 static struct str get_uri(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return r->path;
+    return r->path.n ? r->path : not_found;
 }
 
 /* $request */
 static struct str get_request(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return r->line;
+    return r->line.n ? r->line : not_found;
 }
 
 /* $request_method */
 static struct str get_request_method(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return r->method_name;
+    return r->method_name.n ? r->method_name : not_found;
 }
 
 /* $request_uri: the target as sent, of an absolute one from its path on. */
@@ -339,7 +337,7 @@ static struct str get_remote_user(struct slv_request *r, void *arg)
     return not_found;
 }
 
-/* ---- The connection ----------------------------------------------------------------------------- */
+/* ---- The connection ------------------------------------------------------------------------- */
 
 /* The text of an address. */
 static struct str address(struct slv_request *r, const struct addr *a)
@@ -472,7 +470,7 @@ static struct str get_pipe(struct slv_request *r, void *arg)
     return STR(".");
 }
 
-/* ---- The answer --------------------------------------------------------------------------------- */
+/* ---- The answer ----------------------------------------------------------------------------- */
 
 /* $status: three digits, 000 while there is none. */
 static struct str get_status(struct slv_request *r, void *arg)
@@ -531,7 +529,7 @@ static struct str get_close_reason(struct slv_request *r, void *arg)
     return reason == CLOSE_NONE ? not_found : str_of(close_token(reason));
 }
 
-/* ---- The server --------------------------------------------------------------------------------- */
+/* ---- The server ----------------------------------------------------------------------------- */
 
 /* $document_root */
 static struct str get_document_root(struct slv_request *r, void *arg)
@@ -611,7 +609,7 @@ static struct str get_selvage_version(struct slv_request *r, void *arg)
 {
     (void)r;
     (void)arg;
-    return STR(PACKAGE_VERSION);
+    return STR(SELVAGE_VERSION);
 }
 
 /* $time_local */

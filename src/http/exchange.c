@@ -64,6 +64,22 @@ struct exchange *exchange_of(const struct slv_request *r)
     return x;
 }
 
+struct str exchange_list(const struct exchange *x, enum slv_known_header h)
+{
+    struct str first = slv_header_in(&x->req, h), name, joined;
+
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    if (!(x->repeated & UINT32_C(1) << h))
+        return first;
+    name = x->req.headers[x->req.known[h] - 1].name;
+    joined = first;
+    for (size_t i = x->req.known[h]; i < x->req.header_count; i++)
+        if (str_eq(x->req.headers[i].name, name))
+            joined = arena_printf(&((struct exchange *)(uintptr_t)x)->arena, "%.*s, %.*s", STR_ARG(joined),
+                                  STR_ARG(x->req.headers[i].value));
+    return joined;
+}
+
 uint64_t exchange_sent(const struct exchange *x)
 {
     uint64_t end, sent;

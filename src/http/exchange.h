@@ -77,7 +77,7 @@ struct http_hooks {
     void (*request)(struct exchange *x);
     /* The message is malformed or beyond a limit: answer with this status. */
     void (*refuse)(struct exchange *x, int status);
-    /* The views of x->req have been moved. */
+    /* The views of x->req have been moved. May be NULL. */
     void (*moved)(struct exchange *x);
     /* All over: x->reason says how. The exchange is freed after this. */
     void (*done)(struct exchange *x);
@@ -107,6 +107,7 @@ struct exchange {
     bool wants_close;              /* by its version and Connection field (W-26..28) */
     bool upgrade;                  /* a valid Upgrade offer came with it */
     struct target target;          /* the request target in its parts, raw */
+    uint32_t repeated;             /* known fields that came more than once, as 1 << enum */
     int refusal;                   /* the status for what parse.c refuses; 0: nothing */
     int64_t body_received;
     int64_t received;              /* all bytes, as $request_length counts them */
@@ -143,6 +144,12 @@ void exchange_free(struct exchange **x);
 
 /* Takes an exchange back from what modules hold. */
 struct exchange *exchange_of(const struct slv_request *r);
+
+/*
+ * The value of a field that is a list; several fields of the name are joined by commas in the arena
+ * (RFC 9110 section 5.3). .p NULL: absent.
+ */
+struct str exchange_list(const struct exchange *x, enum slv_known_header h);
 
 /* Bytes of the answer that have left so far: all, and of the body. */
 uint64_t exchange_sent(const struct exchange *x);

@@ -187,12 +187,13 @@ static void head_complete(struct h1 *h, struct conn *c, ms_t now)
 }
 
 /* The message is complete: the handler runs (I-08), and must answer or promise to. */
-static void message_complete(struct h1 *h, struct conn *c)
+static void message_complete(struct h1 *h, struct conn *c, ms_t now)
 {
     struct exchange *x = h->cur;
 
     if (!x || c->broken || c->closing)
         return;
+    x->handled = now;
     if (x->answer == ANSWER_NONE)
         x->hooks->request(x);
     if (x->answer == ANSWER_NONE) {
@@ -252,14 +253,14 @@ static size_t feed_head(struct h1 *h, struct conn *c, char *data, size_t n, ms_t
     x->received = (int64_t)x->head_size;
     head_complete(h, c, now);
     if (event == PARSE_DONE)
-        message_complete(h, c);
+        message_complete(h, c, now);
     else
         advance(h, c);
     return x->head_size - seen;
 }
 
 /* Bytes of a body. Returns how many were taken. */
-static size_t feed_body(struct h1 *h, struct conn *c, const char *data, size_t n)
+static size_t feed_body(struct h1 *h, struct conn *c, const char *data, size_t n, ms_t now)
 {
     struct exchange *x = h->cur;
     bool answered = x->answer != ANSWER_NONE;
@@ -274,7 +275,7 @@ static size_t feed_body(struct h1 *h, struct conn *c, const char *data, size_t n
         if (answered)
             conn_close(c, x->reason, true);
     } else if (event == PARSE_DONE) {
-        message_complete(h, c);
+        message_complete(h, c, now);
     } else if (h->unread > UNREAD_MAX) {
         x->keep_alive = false;
         advance(h, c);
@@ -314,7 +315,7 @@ static size_t h1_feed(void *state, struct conn *c, char *data, size_t n, ms_t no
         h->blank = 0;
     }
     if (h->head_done)
-        used = feed_body(h, c, data + blank, n - blank);
+        used = feed_body(h, c, data + blank, n - blank, now);
     else
         used = feed_head(h, c, data + blank, n - blank, now);
     return blank + used;
@@ -432,7 +433,8 @@ static void settle_exchange(struct exchange *x)
     memcpy(to, x->head, x->head_size);
     exchange_move(x, to);
     x->head_moved = true;
-    x->hooks->moved(x);
+    if (x->hooks->moved)
+        x->hooks->moved(x);
 }
 
 /* struct adapter: settle */

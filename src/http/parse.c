@@ -273,6 +273,8 @@ static int walk_head(struct exchange *x, const char *head, size_t size)
             x->req.known[known] = (uint8_t)(i + 1);
         else if (known == SLV_H_HOST)
             return refuse(x, 400, CLOSE_BAD_REQUEST);
+        else
+            x->repeated |= UINT32_C(1) << known;
     }
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
         return refuse(x, 400, CLOSE_BAD_REQUEST);

@@ -124,4 +124,10 @@ SLV_API size_t slv_request_index(struct slv_request *r, struct str *names, size_
 /* An access hook has found out who it is: $remote_user. user must live in slv_alloc() memory. */
 SLV_API void slv_set_remote_user(struct slv_request *r, struct str user);
 
+/* "log_not_found" of the location: is a file that is not there worth a line in the error log? */
+SLV_API bool slv_log_not_found(const struct slv_request *r);
+
+/* "satisfy any" holds: a refusal of one access hook is not yet the last word. */
+SLV_API bool slv_satisfy_any(const struct slv_request *r);
+
 #endif

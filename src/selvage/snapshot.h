@@ -19,6 +19,8 @@
 
 #include <selvage/request.h>
 
+#include <time.h>
+
 struct slv_conf;
 struct slv_module;
 struct slv_build;
@@ -34,12 +36,14 @@ SLV_API int slv_image_want(struct slv_conf *cf, const struct slv_module *m, cons
 
 /* ---- Building ----------------------------------------------------------------------------------- */
 
-/* A directory that a location serves files from. */
+/* A directory that a location serves files from; or a file, where the location is for one path. */
 struct slv_tree {
     struct str dir;                /* absolute, ends with '/', NUL behind it */
     struct str path;               /* the path that it stands for; ends with '/' */
+    bool single;                   /* both name one file instead, without '/' at the end */
     const void *conf;              /* the module's struct of the location */
-    const char *obstacle;          /* why it cannot be walked (it depends on the request), or NULL */
+    const char *obstacle;          /* why it cannot be walked; then dir is empty and path what the
+                                      location is written with; NULL: it can */
 };
 
 /* The name of the host, for messages. Lives as long as b. */
@@ -66,15 +70,7 @@ SLV_API void slv_build_drop(struct slv_build *b, struct slv_request **r);
  */
 SLV_API const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r);
 
-/*
- * The names that "index" of the request's location tries for a directory, i from 0 on; .p is NULL behind
- * the last. A name with variables is empty: what follows it cannot be known.
- */
-SLV_API struct str slv_build_index(struct slv_build *b, struct slv_request *r, size_t i);
-
-/* Content codings (RFC 9110 section 8.4.1). */
-enum slv_coding { SLV_IDENTITY, SLV_GZIP, SLV_BR, SLV_ZSTD, SLV_CODINGS };
-
+/* One representation (RFC 9110 section 8.4.1 on codings). */
 struct slv_variant {
     enum slv_coding coding;
     const void *data;
@@ -100,7 +96,11 @@ struct slv_prebuilt {
  */
 SLV_API int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p);
 
-/* Answers a new path exactly as one that was added. 0 or -1 as above. */
+/*
+ * Answers a new path, that of a directory, exactly as one that was added, its index file. Adds nothing
+ * where the request has to go through the core: the two belong to different locations, or "index" of
+ * the directory's has variables. 0 or -1 as above.
+ */
 SLV_API int slv_build_alias(struct slv_build *b, struct str path, struct str of);
 
 /* The path has been added. */

@@ -288,6 +288,7 @@ static void test_detail(void)
 {
 #define TEN "0123456789"
 #define FIFTY TEN TEN TEN TEN TEN
+#define GAP "          "
     static const struct row rows[] = {
         { "user a;\n\tfoo bar;\n", "\tfoo bar;\n\t^\n" },
         { "http {\n \tmax \t 1q; # why\r\n}\n", " \tmax \t 1q; # why\n \t    \t ^\n" },
@@ -304,9 +305,8 @@ static void test_detail(void)
         /* Long lines. */
         { "foo " FIFTY FIFTY ";", "foo " FIFTY TEN TEN TEN TEN "012345...\n^\n" },
         { "user " FIFTY " " FIFTY " a;",
-          "..." "456789" TEN TEN TEN TEN " " FIFTY " a;\n   "
-          "                                                                                      "
-          "             ^\n" },
+          "..." "456789" TEN TEN TEN TEN " " FIFTY " a;\n"
+          GAP GAP GAP GAP GAP GAP GAP GAP GAP GAP " ^\n" },
     };
     struct bench b;
 

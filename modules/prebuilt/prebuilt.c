@@ -1,0 +1,56 @@
+/*
+ * prebuilt.c - answers made ahead of time: the module's directives and hooks.
+ *
+ * The document roots of a virtual host are rendered into one image before it begins to serve; the
+ * mechanism is the server's (selvage/snapshot.h). What is not in the image falls through to the
+ * next content module, which is "static".
+ */
+#include "prebuilt.h"
+
+static const struct slv_bounds sizes = { 1, INT64_MAX };
+
+static const struct slv_directive directives[] = {
+    { "prebuilt", SLV_IN_ANY_HTTP, 1, 1, 0, "on | off", slv_set_flag,
+      SLV_FIELD(struct prebuilt_conf, on), "off", NULL },
+    { "prebuilt_max_file", SLV_IN_ANY_HTTP, 1, 1, 0, "size", slv_set_size,
+      SLV_FIELD(struct prebuilt_conf, max_file), "16m", &sizes },
+    { "prebuilt_max_size", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "size", slv_set_size,
+      SLV_FIELD(struct prebuilt_conf, max_size), "1g", &sizes },
+    { .name = NULL }
+};
+
+/* Wishes for an image where the directive is on. */
+static int finish(struct slv_conf *cf, void *conf)
+{
+    const struct prebuilt_conf *c = conf;
+
+    return c->on ? slv_image_want(cf, &selvage_module, c) : 0;
+}
+
+/* Answers from the image. */
+static int content(struct slv_request *r, const void *conf)
+{
+    const struct prebuilt_conf *c = conf;
+
+    return c->on ? slv_image_answer(r) : SLV_DECLINED;
+}
+
+/* Would answer for the path. */
+static bool has(struct slv_request *r, const void *conf, struct str path)
+{
+    const struct prebuilt_conf *c = conf;
+
+    return c->on && slv_image_has(r, path);
+}
+
+const struct slv_module selvage_module = {
+    SLV_MODULE_HEADER,
+    .name = "prebuilt",
+    .version = "1",
+    .directives = directives,
+    .conf_size = sizeof(struct prebuilt_conf),
+    .finish = finish,
+    .has = has,
+    .content = content,
+    .build = prebuilt_build
+};

@@ -1,0 +1,367 @@
+/*
+ * dispatch.c - the way of a request through the core.
+ */
+#include "core/dispatch.h"
+
+#include "base/check.h"
+#include "core/access_log.h"
+#include "core/answer.h"
+#include "core/core_conf.h"
+#include "core/files.h"
+#include "core/location.h"
+#include "core/server.h"
+#include "core/variable.h"
+#include "http/h1.h"
+#include "http/respond.h"
+
+/* Internal redirects of one request. */
+#define REDIRECTS_MAX 10
+
+static const struct config *config_in_use;
+
+void core_use(const struct config *config)
+{
+    CHECK_OBJ(config, CONFIG_MAGIC);
+    config_in_use = config;
+}
+
+/* A block speaks for the request from now on. */
+static void enter_block(struct context *ctx, const struct conf_block *block)
+{
+    ctx->block = block;
+    ctx->core = core_conf_of(block);
+    ctx->x->limits = &ctx->core->limits;
+}
+
+/* The core's context of an exchange, at a server. */
+static struct context *context_new(struct exchange *x, const struct config *config,
+                                   const struct server *server)
+{
+    struct context *ctx = arena_zalloc(&x->arena, sizeof *ctx);
+
+    ctx->magic = CONTEXT_MAGIC;
+    ctx->x = x;
+    ctx->config = config;
+    ctx->server = server;
+    x->app = ctx;
+    enter_block(ctx, server->block);
+    return ctx;
+}
+
+/* http_hooks: begin */
+static void on_begin(struct exchange *x)
+{
+    const struct listen_addr *addr;
+
+    CAST_OBJ(addr, x->conn->listen, LISTEN_ADDR_MAGIC);
+    context_new(x, config_in_use, addr->fallback);
+}
+
+/* Decodes the path of the target. 0, or 400. */
+static int decode_path(struct context *ctx)
+{
+    struct exchange *x = ctx->x;
+    struct str raw = x->target.path;
+    bool merge = ctx->core->merge_slashes;
+    ssize_t n;
+    char *out;
+
+    x->req.args = x->target.args;
+    if (x->target.form == TARGET_ASTERISK || target_is_plain(raw, merge)) {
+        x->req.path = raw;
+        return 0;
+    }
+    out = arena_alloc(&x->arena, raw.n + 1);
+    n = target_decode(raw, out, raw.n, merge);
+    if (n < 0)
+        return 400;
+    out[n] = '\0';
+    x->req.path = (struct str){ out, (size_t)n };
+    return 0;
+}
+
+/* return: a text, a redirect, a status, or a closed connection. */
+static int run_return(struct slv_request *r, const struct return_rule *rule)
+{
+    struct str text = { "", 0 };
+    int status = rule->status;
+
+    if (rule->text)
+        text = slv_template_text(r, rule->text);
+    if (status == 301 || status == 302 || status == 303 || status == 307 || status == 308) {
+        if (rule->text)
+            return slv_redirect(r, status, text);
+        return status;
+    }
+    if (!rule->text || status == 444)
+        return status;
+    text = arena_str(&exchange_of(r)->arena, text);
+    return slv_respond_text(r, status, context_of(r)->core->default_type, text);
+}
+
+/* set and return of the block at hand. */
+static int run_rewrite(struct slv_request *r, struct context *ctx)
+{
+    if (ctx->core->sets)
+        variable_sets_run(r, ctx->core->sets);
+    return ctx->core->return_rule ? run_return(r, ctx->core->return_rule) : SLV_DECLINED;
+}
+
+/* Access hooks with the confs of a block; "satisfy" joins their words. */
+static int run_access(struct slv_request *r, const struct context *ctx)
+{
+    const struct conf_modules *m = &ctx->config->modules;
+    const struct conf_block *block = ctx->block;
+    const struct limit_except *except = ctx->core->limit_except;
+    bool any = ctx->core->satisfy == SATISFY_ANY;
+    int refusal = SLV_DECLINED;
+
+    if (except && !(except->methods & 1u << r->method))
+        block = except->block;
+    for (size_t i = 0; i < m->count; i++) {
+        int result;
+
+        if (!m->list[i]->access)
+            continue;
+        result = m->list[i]->access(r, block->confs[i]);
+        if (result == SLV_DECLINED)
+            continue;
+        if (any && result == SLV_DONE)
+            return SLV_DECLINED;
+        if (!any && result != SLV_DONE)
+            return result;
+        /* Of several refusals the one that asks for a name is the more useful. */
+        if (result != SLV_DONE && refusal != 401)
+            refusal = result;
+    }
+    return refusal;
+}
+
+/* From the server block to the end of the access phase. A status or SLV_DECLINED: go on. */
+static int run_phases(struct slv_request *r, struct context *ctx)
+{
+    int result;
+
+    enter_block(ctx, ctx->server->block);
+    result = run_rewrite(r, ctx);
+    if (result != SLV_DECLINED)
+        return result;
+    const struct conf_block *location = server_route(ctx->server, r->path, r);
+
+    if (location != ctx->server->block) {
+        enter_block(ctx, location);
+        if (ctx->core->internal && !ctx->internal)
+            return 404;
+        result = run_rewrite(r, ctx);
+        if (result != SLV_DECLINED)
+            return result;
+    }
+    return run_access(r, ctx);
+}
+
+/* OPTIONS * asks about the server as a whole. */
+static int answer_asterisk(struct slv_request *r)
+{
+    slv_header_out(r, STR("Allow"), STR("GET, HEAD, OPTIONS"));
+    return slv_respond_text(r, 200, STR(""), STR(""));
+}
+
+/* http_hooks: headers */
+static void on_headers(struct exchange *x)
+{
+    struct context *ctx = context_of(&x->req);
+    struct slv_request *r = &x->req;
+    int result;
+
+    ctx->server = vhosts_find(x->conn->listen, r->host, r);
+    enter_block(ctx, ctx->server->block);
+    result = decode_path(ctx);
+    if (!result)
+        result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
+    if (result != SLV_DECLINED)
+        core_finish(r, result);
+}
+
+/* try_files: the first that exists becomes the path; the last word is where to go otherwise. */
+static int run_try_files(struct slv_request *r, struct context *ctx)
+{
+    const struct text_list *list = ctx->core->try_files;
+    size_t files = list->status ? list->count : list->count - 1;
+    struct str path, args = { NULL, 0 };
+
+    for (size_t i = 0; i < files; i++) {
+        path = slv_template_text(r, list->texts[i]);
+        if (!files_exist(r, path))
+            continue;
+        r->path = arena_str(&ctx->x->arena, path);
+        return SLV_DECLINED;
+    }
+    if (list->status)
+        return list->status;
+    path = slv_template_text(r, list->texts[files]);
+    if (path.n && path.p[0] == '/') {
+        const char *mark = memchr(path.p, '?', path.n);
+
+        if (mark) {
+            args = str_from(path, (size_t)(mark + 1 - path.p));
+            path.n = (size_t)(mark - path.p);
+        }
+    }
+    return core_redirect(r, path, args);
+}
+
+/* The content hooks in the order of the modules. */
+static int run_content(struct slv_request *r, struct context *ctx)
+{
+    const struct config *config = ctx->config;
+
+    for (size_t i = 0; i < config->content_count; i++) {
+        size_t index = config->content[i];
+        int result = config->modules.list[index]->content(r, ctx->block->confs[index]);
+
+        if (result != SLV_DECLINED)
+            return result;
+    }
+    /* Nobody's: a directory that may not be listed, or nothing at all. */
+    return r->path.n && r->path.p[r->path.n - 1] == '/' ? 403 : 404;
+}
+
+/* From try_files on. */
+static int run_handlers(struct slv_request *r, struct context *ctx)
+{
+    int result = SLV_DECLINED;
+
+    if (ctx->core->try_files)
+        result = run_try_files(r, ctx);
+    return result == SLV_DECLINED ? run_content(r, ctx) : result;
+}
+
+int core_redirect(struct slv_request *r, struct str path, struct str args)
+{
+    struct context *ctx = context_of(r);
+    int result;
+
+    if (ctx->redirects++ >= REDIRECTS_MAX) {
+        slv_log(r, SLV_LOG_ERROR, 0, "rewrite or internal redirection cycle while internally "
+                "redirecting to \"%.*s\"", STR_ARG(path));
+        return 500;
+    }
+    ctx->internal = true;
+    if (path.n && path.p[0] == '@') {
+        const struct location *l = table_get(&ctx->server->routes->named, path);
+
+        if (!l) {
+            slv_log(r, SLV_LOG_ERROR, 0, "could not find named location \"%.*s\"", STR_ARG(path));
+            return 500;
+        }
+        enter_block(ctx, l->block);
+        result = run_rewrite(r, ctx);
+        if (result == SLV_DECLINED)
+            result = run_access(r, ctx);
+        return result == SLV_DECLINED ? run_handlers(r, ctx) : result;
+    }
+    r->path = arena_str(&ctx->x->arena, path);
+    if (args.p)
+        r->args = arena_str(&ctx->x->arena, args);
+    result = run_phases(r, ctx);
+    return result == SLV_DECLINED ? run_handlers(r, ctx) : result;
+}
+
+/* http_hooks: request */
+static void on_request(struct exchange *x)
+{
+    core_finish(&x->req, run_handlers(&x->req, context_of(&x->req)));
+}
+
+/* http_hooks: body. No handler of this server takes one yet. */
+static void on_body(struct exchange *x, const char *data, size_t n)
+{
+    (void)x;
+    (void)data;
+    (void)n;
+}
+
+/* http_hooks: refuse. A head that was not understood has no path that could choose a location. */
+static void on_refuse(struct exchange *x, int status)
+{
+    struct context *ctx = context_of(&x->req);
+
+    if (!x->req.path.p)
+        x->req.path = STR("/");
+    if (!x->req.host.p)
+        x->req.host = STR("");
+    ctx->x->close_after = true;
+    slv_log(&x->req, SLV_LOG_INFO, 0, "client sent a request that is refused with %d: %s", status,
+            close_words(x->reason == CLOSE_NONE ? CLOSE_HANDLER : x->reason));
+    core_finish(&x->req, status);
+}
+
+/* http_hooks: done */
+static void on_done(struct exchange *x)
+{
+    struct context *ctx = context_of(&x->req);
+
+    AN(!ctx->logged);
+    ctx->logged = true;
+    if (ctx->core->access_logs)
+        access_log_request(&x->req, ctx->core->access_logs);
+}
+
+void core_finish(struct slv_request *r, int result)
+{
+    struct exchange *x = exchange_of(r);
+
+    AN(result != SLV_DECLINED);
+    if (result == SLV_LATER && x->answer == ANSWER_NONE)
+        x->answer = ANSWER_LATER;
+    /* SLV_DONE without an answer is the adapter's to notice: it becomes a 500. */
+    if (result >= 100)
+        answer_status(r, result);
+}
+
+struct slv_request *request_make(const struct config *config, const struct server *server,
+                                 struct str path)
+{
+    struct exchange *x = exchange_new(&core_hooks, &core_conf_of(server->block)->limits, 0);
+    struct context *ctx = context_new(x, config, server);
+    const struct conf_block *location;
+
+    x->body_done = true;
+    x->req.method = SLV_GET;
+    x->req.method_name = STR("GET");
+    x->req.version = 11;
+    x->req.path = path;
+    x->req.raw_target = path;
+    x->req.args = STR("");
+    x->req.host = server_name(server);
+    location = server_route(server, path, &x->req);
+    if (location != server->block)
+        enter_block(ctx, location);
+    return &x->req;
+}
+
+void request_unmake(struct slv_request **r)
+{
+    struct exchange *x = exchange_of(*r);
+
+    *r = NULL;
+    exchange_free(&x);
+}
+
+struct str request_head_fields(struct slv_request *r, const struct slv_response *response)
+{
+    struct exchange *x = exchange_of(r);
+
+    answer_fields(r, response, response->status);
+    x->content_length_out = respond_bodiless(response->status) ? -1 : response->body.size;
+    return respond_fields(x, FRAMING_LENGTH);
+}
+
+const struct http_hooks core_hooks = {
+    .begin = on_begin,
+    .headers = on_headers,
+    .body = on_body,
+    .request = on_request,
+    .refuse = on_refuse,
+    .done = on_done,
+};

@@ -1,0 +1,151 @@
+/*
+ * process_conf.c - directives of the main and events contexts.
+ */
+#include "core/core_conf.h"
+
+#include "base/check.h"
+#include "core/error_log.h"
+#include "core/module.h"
+#include "core/version.h"
+#include "http/token.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+/* http { … } */
+int process_set_http(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    struct config *config = cf->conf->owner;
+
+    (void)d;
+    (void)conf;
+    config->http = conf_open(cf, SLV_IN_HTTP, NULL);
+    return 0;
+}
+
+/* events { … } */
+int process_set_events(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    (void)d;
+    (void)conf;
+    conf_open(cf, SLV_IN_EVENTS, NULL);
+    return 0;
+}
+
+/* load_module file [optional] */
+int process_set_load_module(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    bool optional = slv_conf_count(cf) > 2;
+
+    (void)d;
+    (void)conf;
+    if (optional && !str_eq(slv_conf_arg(cf, 2), STR("optional")))
+        return slv_conf_error(cf, 2, "invalid parameter \"%.*s\", it must be \"optional\"",
+                              STR_ARG(slv_conf_arg(cf, 2)));
+    return module_load(cf, slv_conf_arg(cf, 1), optional);
+}
+
+/* worker_processes number | auto */
+static int set_processes(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    struct process_conf *p = conf;
+    struct str word = slv_conf_arg(cf, 1);
+    uint64_t n;
+
+    (void)d;
+    if (str_eq(word, STR("auto"))) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+        p->worker_processes = cores > 0 ? cores : 1;
+        return 0;
+    }
+    if (digits_parse(word, &n) || n == 0 || n > 1024)
+        return slv_conf_error(cf, 1, "invalid value \"%.*s\", it must be \"auto\" or a number from "
+                              "1 to 1024", STR_ARG(word));
+    p->worker_processes = (int64_t)n;
+    return 0;
+}
+
+/* user name [group] */
+static int set_user(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    struct process_conf *p = conf;
+    bool named = slv_conf_count(cf) > 2;
+    const struct passwd *pw;
+    const struct group *gr;
+
+    (void)d;
+    p->user = slv_conf_str(cf, slv_conf_arg(cf, 1));
+    p->group = slv_conf_str(cf, slv_conf_arg(cf, named ? 2 : 1));
+    if (geteuid() != 0) {
+        slv_conf_warn(cf, 0, "the \"user\" directive makes sense only if the master process runs "
+                      "with super-user privileges, ignored");
+        p->user = p->group = (struct str){ "", 0 };
+        return 0;
+    }
+    pw = getpwnam(p->user.p);
+    if (!pw)
+        return slv_conf_error(cf, 1, "getpwnam(\"%s\") failed", p->user.p);
+    p->uid = pw->pw_uid;
+    p->gid = pw->pw_gid;
+    if (!named)
+        return 0;
+    gr = getgrnam(p->group.p);
+    if (!gr)
+        return slv_conf_error(cf, 2, "getgrnam(\"%s\") failed", p->group.p);
+    p->gid = gr->gr_gid;
+    return 0;
+}
+
+/* use method: there is one. */
+static int set_use(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    (void)d;
+    (void)conf;
+    if (!str_eq(slv_conf_arg(cf, 1), STR("epoll")))
+        return slv_conf_error(cf, 1, "invalid event type \"%.*s\", it must be \"epoll\"",
+                              STR_ARG(slv_conf_arg(cf, 1)));
+    return 0;
+}
+
+static const struct slv_bounds connection_bounds = { 1, 10 * 1000 * 1000 };
+static const struct slv_bounds file_bounds = { 1, 1024 * 1024 * 1024 };
+
+#define FIELD(member) SLV_FIELD(struct process_conf, member)
+#define MAIN SLV_IN_MAIN
+#define EVENTS SLV_IN_EVENTS
+
+static const struct slv_directive directives[] = {
+    { "http", MAIN, 0, 0, SLV_OPENS_BLOCK, "{ ... }", process_set_http, 0, 0, NULL, NULL },
+    { "events", MAIN, 0, 0, SLV_OPENS_BLOCK, "{ ... }", process_set_events, 0, 0, NULL, NULL },
+    { "load_module", MAIN, 1, 2, SLV_REPEATS, "file [optional]", process_set_load_module, 0, 0,
+      NULL, NULL },
+    { "user", MAIN, 1, 2, 0, "user [group]", set_user, 0, 0, NULL, NULL },
+    { "worker_processes", MAIN, 1, 1, 0, "number | auto", set_processes, FIELD(worker_processes),
+      "1", NULL },
+    { "worker_rlimit_nofile", MAIN, 1, 1, 0, "number", slv_set_number,
+      FIELD(worker_rlimit_nofile), NULL, &file_bounds },
+    { "worker_shutdown_timeout", MAIN, 1, 1, 0, "time", slv_set_ms,
+      FIELD(worker_shutdown_timeout), "60s", NULL },
+    { "pid", MAIN, 1, 1, 0, "file", slv_set_path, FIELD(pid), SELVAGE_PID_PATH, NULL },
+    { "daemon", MAIN, 1, 1, 0, "on | off", slv_set_flag, FIELD(daemon), "on", NULL },
+    { "master_process", MAIN, 1, 1, 0, "on | off", slv_set_flag, FIELD(master_process), "on",
+      NULL },
+    { "error_log", MAIN, 1, 2, SLV_REPEATS, "file | stderr [level]", error_log_directive,
+      FIELD(error_log), NULL, NULL },
+    { "worker_connections", EVENTS, 1, 1, 0, "number", slv_set_number, FIELD(worker_connections),
+      "512", &connection_bounds },
+    { "multi_accept", EVENTS, 1, 1, 0, "on | off", slv_set_flag, FIELD(multi_accept), "off", NULL },
+    { "accept_mutex", EVENTS, 1, 1, 0, "on | off", slv_set_flag, FIELD(accept_mutex), "off", NULL },
+    { "use", EVENTS, 1, 1, 0, "epoll", set_use, 0, 0, NULL, NULL },
+    { 0 },
+};
+
+const struct slv_module process_module = {
+    SLV_MODULE_HEADER,
+    .name = "process",
+    .version = "",
+    .directives = directives,
+    .conf_size = sizeof(struct process_conf),
+};

@@ -1,0 +1,274 @@
+/*
+ * session.c - one socket and its connection: the driver.
+ *
+ * The usual turn is one read and one writev. The read watcher stays on, the write watcher is started
+ * only when the socket takes no more, and the deadline is a store into the wheel.
+ */
+#include "io/session.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "io/loop_ev.h"
+#include "io/sockaddr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+/* Spans per write. */
+#define IOV_COUNT 64
+
+/* Bytes written in one turn, so that one fast reader does not hold the worker. */
+#define TURN_MAX (1024 * 1024)
+
+struct session {
+    unsigned magic;
+#define SESSION_MAGIC 0x5e551042u
+    int fd;
+    ev_io io;
+    struct loop_timer timer;
+    struct conn *c;
+    struct session_host *host;
+    const struct transport *transport;
+    struct link link;
+    bool in_turn;                  /* a wake-up now will be seen before the turn ends */
+    bool woken;
+    bool nagle;                    /* TCP_NODELAY was taken off */
+};
+
+static void take_turn(struct session *s, int events);
+
+/* struct conn: wake */
+static void on_wake(void *arg)
+{
+    struct session *s;
+
+    CAST_OBJ(s, arg, SESSION_MAGIC);
+    s->woken = true;
+    if (!s->in_turn)
+        ev_feed_event(loop_ev(s->host->loop), &s->io, EV_CUSTOM);
+}
+
+/* The socket is ready, or the connection was woken. */
+static void on_event(struct ev_loop *ev, ev_io *w, int events)
+{
+    struct session *s;
+
+    (void)ev;
+    CAST_OBJ(s, w->data, SESSION_MAGIC);
+    take_turn(s, events);
+}
+
+/* The connection's deadline. */
+static void on_deadline(void *arg)
+{
+    struct session *s;
+
+    CAST_OBJ(s, arg, SESSION_MAGIC);
+    conn_expired(s->c, loop_now(s->host->loop));
+    take_turn(s, 0);
+}
+
+/* struct conn: find_local */
+static void find_local(struct conn *c)
+{
+    struct session *s;
+
+    CAST_OBJ(s, c->wake_arg, SESSION_MAGIC);
+    sockaddr_local(s->fd, &c->local);
+}
+
+/* Closes and frees. */
+static void session_end(struct session *s)
+{
+    struct session_host *host = s->host;
+    enum close_reason why = (enum close_reason)s->c->reason;
+
+    if ((s->c->options & CONN_RESET_ON_TIMEOUT)
+        && (why == CLOSE_SEND_TIMEOUT || why == CLOSE_HEADER_TIMEOUT
+            || why == CLOSE_BODY_TIMEOUT)) {
+        struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+        setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    ev_io_stop(loop_ev(host->loop), &s->io);
+    loop_timer_set(host->loop, &s->timer, MS_NEVER);
+    conn_free(&s->c);
+    close(s->fd);
+    list_remove(&s->link);
+    host->count--;
+    s->magic = 0;
+    free(s);
+    host->closed(host->arg);
+}
+
+/* One read, into the worker's scratch. */
+static void fill(struct session *s)
+{
+    ssize_t n = s->transport->read(s->fd, s->host->scratch, SESSION_SCRATCH);
+
+    if (n >= 0)
+        conn_received(s->c, s->host->scratch, (size_t)n, loop_now(s->host->loop));
+    else if (errno == ECONNRESET || errno == EPIPE)
+        conn_fail(s->c, CLOSE_CLIENT_CLOSED);
+    else if (errno != EAGAIN && errno != EINTR)
+        conn_fail(s->c, CLOSE_IO);
+}
+
+/* A range of a file, by the kernel or through memory. */
+static ssize_t send_range(struct session *s, const struct outq_span *file)
+{
+    size_t size = file->size < TURN_MAX ? (size_t)file->size : TURN_MAX;
+    struct iovec iov;
+    ssize_t n;
+
+    if (!(s->c->options & CONN_NO_SENDFILE))
+        return s->transport->sendfile(s->fd, file->fd, file->offset, size);
+    if (size > SESSION_SCRATCH)
+        size = SESSION_SCRATCH;
+    n = pread(file->fd, s->host->file_scratch, size, file->offset);
+    if (n <= 0)
+        return n;
+    iov = (struct iovec){ s->host->file_scratch, (size_t)n };
+    return s->transport->writev(s->fd, &iov, 1, false);
+}
+
+/* Writes what waits. False: the socket takes no more, or the turn's share is used up. */
+static bool write_some(struct session *s, size_t *left)
+{
+    struct iovec iov[IOV_COUNT];
+    const struct outq_span *file;
+    size_t count = conn_output(s->c, iov, IOV_COUNT, &file), wanted = 0;
+    ssize_t n;
+
+    if (file) {
+        wanted = file->size < TURN_MAX ? (size_t)file->size : TURN_MAX;
+        n = send_range(s, file);
+        if (n == 0) {
+            /* The file has become shorter than what was announced: only a cut says so. */
+            conn_fail(s->c, CLOSE_HANDLER);
+            return false;
+        }
+    } else {
+        for (size_t i = 0; i < count; i++)
+            wanted += iov[i].iov_len;
+        n = s->transport->writev(s->fd, iov, count,
+                                 (s->c->options & CONN_CORK) && s->c->out.count > count);
+    }
+    if (n < 0) {
+        if (errno == ECONNRESET || errno == EPIPE)
+            conn_fail(s->c, CLOSE_ABORTED);
+        else if (errno != EAGAIN && errno != EINTR)
+            conn_fail(s->c, CLOSE_IO);
+        return false;
+    }
+    conn_sent(s->c, (size_t)n, loop_now(s->host->loop));
+    *left -= (size_t)n < *left ? (size_t)n : *left;
+    return (size_t)n == wanted && *left > 0;
+}
+
+/* tcp_nodelay off. */
+static void apply_nagle(struct session *s)
+{
+    int off = 0;
+
+    if (s->nagle || !(s->c->options & CONN_NO_DELAY_OFF))
+        return;
+    s->nagle = true;
+    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+}
+
+/* Sets the watcher to what the connection wants now; the kernel hears of it only if that changed. */
+static void watch(struct session *s, unsigned want)
+{
+    int events = (want & CONN_READ ? EV_READ : 0) | (want & CONN_WRITE ? EV_WRITE : 0);
+    struct ev_loop *ev = loop_ev(s->host->loop);
+
+    if (ev_is_active(&s->io) && (s->io.events & (EV_READ | EV_WRITE)) == events)
+        return;
+    ev_io_stop(ev, &s->io);
+    if (!events)
+        return;
+    ev_io_modify(&s->io, events);
+    ev_io_start(ev, &s->io);
+}
+
+/* One turn: read, answer, write, and see what comes next. */
+static void take_turn(struct session *s, int events)
+{
+    struct session_host *host = s->host;
+    size_t left = TURN_MAX;
+    unsigned want;
+
+    s->in_turn = true;
+    if (events & EV_READ)
+        fill(s);
+    apply_nagle(s);
+    do {
+        if (s->woken) {
+            s->woken = false;
+            conn_woken(s->c, loop_now(host->loop));
+        }
+        while ((conn_want(s->c) & CONN_WRITE) && write_some(s, &left))
+            ;
+    } while (s->woken && left);
+    conn_settle(s->c);
+    s->in_turn = false;
+    want = conn_want(s->c);
+    if (want & CONN_SHUT) {
+        s->transport->shutdown(s->fd);
+        conn_shut(s->c, loop_now(host->loop));
+        want = conn_want(s->c);
+    }
+    if (want & CONN_CLOSE) {
+        session_end(s);
+    } else {
+        watch(s, want);
+        loop_timer_set(host->loop, &s->timer, conn_deadline(s->c));
+    }
+    host->turned(host->arg);
+}
+
+void session_start(struct session_host *host, int fd, const struct transport *transport,
+                   struct conn *c)
+{
+    struct session *s = mem_zalloc(sizeof *s);
+
+    s->magic = SESSION_MAGIC;
+    s->fd = fd;
+    s->c = c;
+    s->host = host;
+    s->transport = transport;
+    ev_io_init(&s->io, on_event, fd, EV_READ);
+    s->io.data = s;
+    loop_timer_init(&s->timer, on_deadline, s);
+    list_add(&host->sessions, &s->link);
+    host->count++;
+    c->wake = on_wake;
+    c->wake_arg = s;
+    c->find_local = find_local;
+    take_turn(s, EV_READ);
+}
+
+void sessions_drain(struct session_host *host, enum conn_drain how)
+{
+    LIST_EACH(at, after, &host->sessions) {
+        struct session *s = LIST_ITEM(at, struct session, link);
+
+        conn_drain(s->c, how, loop_now(host->loop));
+        take_turn(s, 0);
+    }
+}
+
+void sessions_abort(struct session_host *host, enum close_reason reason)
+{
+    LIST_EACH(at, after, &host->sessions) {
+        struct session *s = LIST_ITEM(at, struct session, link);
+
+        conn_fail(s->c, reason);
+        session_end(s);
+    }
+}

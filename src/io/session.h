@@ -1,0 +1,43 @@
+/*
+ * session.h - one socket and its connection: the driver.
+ *
+ * Does what struct conn wants: reads, writes, waits. Owns the descriptor.
+ */
+#ifndef SLV_SESSION_H
+#define SLV_SESSION_H
+
+#include "base/list.h"
+#include "conn/conn.h"
+#include "io/loop.h"
+#include "io/transport.h"
+
+struct session;
+
+/* What all sessions of a worker share. */
+struct session_host {
+    struct loop *loop;
+    struct link sessions;
+    size_t count;
+    char *scratch;                 /* where reads go: one for all, used within a turn only */
+    char *file_scratch;            /* for files that are read instead of sent by sendfile() */
+    void (*closed)(void *arg);     /* a session has gone */
+    void (*turned)(void *arg);     /* a session has had a turn */
+    void *arg;
+};
+
+#define SESSION_SCRATCH (64 * 1024)
+
+/*
+ * Takes fd and c, and gives the connection its first turn: a client that connects usually has
+ * something to say. The session may be gone when this returns.
+ */
+void session_start(struct session_host *host, int fd, const struct transport *transport,
+                   struct conn *c);
+
+/* Passes conn_drain() on to all sessions. */
+void sessions_drain(struct session_host *host, enum conn_drain how);
+
+/* Ends all sessions now. */
+void sessions_abort(struct session_host *host, enum close_reason reason);
+
+#endif

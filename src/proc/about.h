@@ -1,0 +1,15 @@
+/*
+ * about.h - what this program was built from.
+ */
+#ifndef SLV_ABOUT_H
+#define SLV_ABOUT_H
+
+#include <stdio.h>
+
+/* The lines of -V behind the version. */
+void about_show(FILE *out);
+
+/* Version and host, at notice, for the first lines of a start. */
+void about_log(void);
+
+#endif

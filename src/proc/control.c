@@ -1,0 +1,381 @@
+/*
+ * control.c - the control socket: somebody asks for a reload and is told how it went.
+ */
+#include "proc/control.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 8
+#define QUESTION_MAX 64
+#define ANSWER_MAX 32768           /* bytes that may wait for a client to read them */
+
+enum client_state {
+    CLIENT_SPEAKS,                 /* its question has not come yet */
+    CLIENT_QUEUED,                 /* it wants the next reload */
+    CLIENT_TOLD,                   /* it hears about the reload in hand */
+    CLIENT_LEAVING,                /* it has had its last line, which may still be on its way */
+    CLIENT_GONE
+};
+
+struct client {
+    unsigned magic;
+#define CONTROL_CLIENT_MAGIC 0xc0c11e17u
+    struct link link;
+    struct control *control;
+    enum client_state state;
+    int fd;
+    char question[QUESTION_MAX];
+    size_t question_size;
+    char *answer;                  /* from the heap; NULL while nothing waits */
+    size_t answer_size;
+};
+
+struct control {
+    unsigned magic;
+#define CONTROL_MAGIC 0xc0c7201du
+    int fd;
+    char *path;
+    struct link clients;
+    size_t client_count;
+    void (*asked)(void *arg);
+    void *arg;
+};
+
+/* ---- The socket --------------------------------------------------------------------------------- */
+
+/* The address for a pid file. False: the name is too long for a socket. */
+static bool address_of(const char *pid_path, struct sockaddr_un *address)
+{
+    int n;
+
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    n = snprintf(address->sun_path, sizeof address->sun_path, "%s" CONTROL_SUFFIX, pid_path);
+    return n > 0 && (size_t)n < sizeof address->sun_path;
+}
+
+int control_connect(const char *pid_path)
+{
+    struct sockaddr_un address;
+    int fd, error;
+
+    if (!address_of(pid_path, &address)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* Binds the socket, in place of one that a dead master left behind. 0, or -1 with errno. */
+static int bind_for_owner(int fd, const struct sockaddr_un *address)
+{
+    mode_t old_mask = umask(0177);
+    int rc, error;
+
+    unlink(address->sun_path);
+    rc = bind(fd, (const struct sockaddr *)address, sizeof *address);
+    error = errno;
+    umask(old_mask);
+    errno = error;
+    return rc == 0 ? listen(fd, CLIENTS_MAX) : rc;
+}
+
+struct control *control_open(const char *pid_path, bool *in_use, void (*asked)(void *arg),
+                             void *arg)
+{
+    struct sockaddr_un address;
+    struct control *control;
+    int fd = control_connect(pid_path);
+
+    *in_use = fd >= 0;
+    if (fd >= 0) {
+        close(fd);
+        log_emerg(0, "another master answers at \"%s" CONTROL_SUFFIX "\"", pid_path);
+        return NULL;
+    }
+    if (!address_of(pid_path, &address)) {
+        log_warn(0, "the path of \"%s" CONTROL_SUFFIX "\" is too long for a control socket",
+                 pid_path);
+        return NULL;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind_for_owner(fd, &address) != 0) {
+        log_warn(errno, "control socket \"%s\" failed", address.sun_path);
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    control = mem_zalloc(sizeof *control);
+    *control = (struct control){ .magic = CONTROL_MAGIC, .fd = fd, .asked = asked, .arg = arg };
+    control->path = mem_strdup(address.sun_path);
+    list_init(&control->clients);
+    return control;
+}
+
+void control_move(struct control *control, const char *pid_path)
+{
+    struct sockaddr_un address;
+
+    if (!control)
+        return;
+    CHECK_OBJ(control, CONTROL_MAGIC);
+    if (!address_of(pid_path, &address)
+        || rename(control->path, address.sun_path) != 0) {
+        log_alert(errno, "rename() of \"%s\" to \"%s" CONTROL_SUFFIX "\" failed", control->path,
+                  pid_path);
+        return;
+    }
+    free(control->path);
+    control->path = mem_strdup(address.sun_path);
+}
+
+void control_forget(const struct control *control)
+{
+    if (!control)
+        return;
+    CHECK_OBJ(control, CONTROL_MAGIC);
+    close(control->fd);
+    LIST_EACH(at, after, &control->clients)
+        if (LIST_ITEM(at, struct client, link)->fd >= 0)
+            close(LIST_ITEM(at, struct client, link)->fd);
+}
+
+/* ---- Clients ------------------------------------------------------------------------------------ */
+
+/* The client has gone or is to go; it is freed by the sweep. */
+static void drop(struct client *client)
+{
+    CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
+    if (client->fd >= 0)
+        close(client->fd);
+    client->fd = -1;
+    client->state = CLIENT_GONE;
+}
+
+/* Writes what waits, as far as it goes without blocking. */
+static void flush(struct client *client)
+{
+    ssize_t n;
+
+    if (client->answer_size > 0) {
+        n = send(client->fd, client->answer, client->answer_size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN && errno != EINTR) {
+            drop(client);
+            return;
+        }
+        if (n > 0) {
+            client->answer_size -= (size_t)n;
+            memmove(client->answer, client->answer + n, client->answer_size);
+        }
+    }
+    if (client->answer_size == 0 && client->state == CLIENT_LEAVING)
+        drop(client);
+}
+
+/* Sends a line. A client that reads too slowly is dropped. */
+static void tell(struct client *client, const char *word, const char *text)
+{
+    size_t room = strlen(word) + strlen(text) + sizeof " \n";
+
+    CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
+    if (client->answer_size + room > ANSWER_MAX) {
+        drop(client);
+        return;
+    }
+    client->answer = mem_resize(client->answer, client->answer_size + room, 1);
+    client->answer_size += (size_t)snprintf(client->answer + client->answer_size, room, "%s %s\n",
+                                            word, text);
+    flush(client);
+}
+
+/* Sends the last line. */
+static void dismiss(struct client *client, const char *word, const char *text)
+{
+    if (client->state == CLIENT_GONE)
+        return;
+    client->state = CLIENT_LEAVING;
+    tell(client, word, text);
+}
+
+/* A whole question has come. */
+static void answer(struct client *client)
+{
+    struct control *control = client->control;
+    struct ucred who = { 0 };
+    socklen_t size = sizeof who;
+
+    if (strcmp(client->question, "reload") != 0) {
+        dismiss(client, "error", "unknown command");
+        return;
+    }
+    getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
+    log_notice(0, "reload asked for by process %ld, user %ld", (long)who.pid, (long)who.uid);
+    client->state = CLIENT_QUEUED;
+    control->asked(control->arg);
+}
+
+/* Reads from a client that has not asked yet; later there is nothing more to come but its end. */
+static void listen_to(struct client *client)
+{
+    char *end;
+    ssize_t n = recv(client->fd, client->question + client->question_size,
+                     sizeof client->question - client->question_size - 1, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0 || client->state != CLIENT_SPEAKS) {
+        drop(client);
+        return;
+    }
+    client->question_size += (size_t)n;
+    client->question[client->question_size] = '\0';
+    end = memchr(client->question, '\n', client->question_size);
+    if (end) {
+        *end = '\0';
+        client->question_size = 0;
+        answer(client);
+    } else if (client->question_size == sizeof client->question - 1) {
+        drop(client);
+    }
+}
+
+/* Something happened at a client's socket. */
+static void on_client(void *arg, short events)
+{
+    struct client *client;
+
+    CAST_OBJ(client, arg, CONTROL_CLIENT_MAGIC);
+    if (client->state != CLIENT_GONE && (events & POLLOUT))
+        flush(client);
+    if (client->state != CLIENT_GONE && (events & (POLLIN | POLLHUP | POLLERR)))
+        listen_to(client);
+}
+
+/* Somebody connects. */
+static void on_connect(void *arg, short events)
+{
+    struct control *control;
+    struct client *client;
+    int fd;
+
+    (void)events;
+    CAST_OBJ(control, arg, CONTROL_MAGIC);
+    fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (control->client_count >= CLIENTS_MAX) {
+        close(fd);
+        return;
+    }
+    client = mem_zalloc(sizeof *client);
+    *client = (struct client){ .magic = CONTROL_CLIENT_MAGIC, .control = control, .fd = fd };
+    list_add(&control->clients, &client->link);
+    control->client_count++;
+}
+
+/* ---- What the master does ----------------------------------------------------------------------- */
+
+void control_poll(struct control *control, struct pollset *p)
+{
+    if (!control)
+        return;
+    pollset_add(p, control->fd, POLLIN, on_connect, control);
+    LIST_EACH(at, after, &control->clients) {
+        struct client *client = LIST_ITEM(at, struct client, link);
+
+        pollset_add(p, client->fd, client->answer_size ? POLLIN | POLLOUT : POLLIN, on_client,
+                    client);
+    }
+}
+
+void control_sweep(struct control *control)
+{
+    if (!control)
+        return;
+    LIST_EACH(at, after, &control->clients) {
+        struct client *client = LIST_ITEM(at, struct client, link);
+
+        if (client->state != CLIENT_GONE)
+            continue;
+        list_remove(at);
+        AN(control->client_count > 0);
+        control->client_count--;
+        client->magic = 0;
+        free(client->answer);
+        free(client);
+    }
+}
+
+void control_begin(struct control *control)
+{
+    if (!control)
+        return;
+    LIST_EACH(at, after, &control->clients)
+        if (LIST_ITEM(at, struct client, link)->state == CLIENT_QUEUED)
+            LIST_ITEM(at, struct client, link)->state = CLIENT_TOLD;
+}
+
+void control_refuse(struct control *control, const char *why)
+{
+    CHECK_OBJ(control, CONTROL_MAGIC);
+    LIST_EACH(at, after, &control->clients)
+        if (LIST_ITEM(at, struct client, link)->state == CLIENT_QUEUED)
+            dismiss(LIST_ITEM(at, struct client, link), "error", why);
+}
+
+void control_say(struct control *control, const char *word, const char *text)
+{
+    if (!control)
+        return;
+    LIST_EACH(at, after, &control->clients)
+        if (LIST_ITEM(at, struct client, link)->state == CLIENT_TOLD)
+            tell(LIST_ITEM(at, struct client, link), word, text);
+}
+
+void control_end(struct control *control, const char *word, const char *text)
+{
+    if (!control)
+        return;
+    LIST_EACH(at, after, &control->clients)
+        if (LIST_ITEM(at, struct client, link)->state == CLIENT_TOLD)
+            dismiss(LIST_ITEM(at, struct client, link), word, text);
+}
+
+void control_close(struct control **pcontrol, const char *why)
+{
+    struct control *control;
+
+    if (!*pcontrol)
+        return;
+    TAKE_OBJ(control, pcontrol, CONTROL_MAGIC);
+    LIST_EACH(at, after, &control->clients) {
+        struct client *client = LIST_ITEM(at, struct client, link);
+
+        dismiss(client, "error", why);
+        drop(client);
+    }
+    control_sweep(control);
+    AN(control->client_count == 0);
+    close(control->fd);
+    unlink(control->path);
+    free(control->path);
+    control->magic = 0;
+    free(control);
+}

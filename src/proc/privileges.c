@@ -1,0 +1,54 @@
+/*
+ * privileges.c - what a process that serves visitors may not do.
+ */
+#include "proc/privileges.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* worker_rlimit_nofile. */
+static void set_limits(const struct process_conf *process)
+{
+    rlim_t files = (rlim_t)process->worker_rlimit_nofile;
+
+    if (files && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ files, files }) != 0)
+        log_alert(errno, "setrlimit(RLIMIT_NOFILE, %llu) failed", (unsigned long long)files);
+}
+
+/* Becomes another account, in the order that leaves nothing behind. 0, or -1 after logging. */
+static int become(const struct process_conf *process)
+{
+    uid_t uid = (uid_t)process->uid;
+    gid_t gid = (gid_t)process->gid;
+
+    if (setgid(gid) != 0) {
+        log_emerg(errno, "setgid(%lld) failed", (long long)process->gid);
+        return -1;
+    }
+    if (initgroups(process->user.p, gid) != 0)
+        log_emerg(errno, "initgroups(%s, %lld) failed", process->user.p, (long long)process->gid);
+    if (setuid(uid) != 0) {
+        log_emerg(errno, "setuid(%lld) failed", (long long)process->uid);
+        return -1;
+    }
+    AN(geteuid() == uid && getegid() == gid);
+    return 0;
+}
+
+int privileges_drop(const struct process_conf *process)
+{
+    set_limits(process);
+    if (process->uid >= 0 && geteuid() == 0 && become(process) != 0)
+        return -1;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        log_alert(errno, "prctl(PR_SET_NO_NEW_PRIVS) failed");
+    /* Changing the user has switched core dumps off, which would hide why a worker crashed. */
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+        log_alert(errno, "prctl(PR_SET_DUMPABLE) failed");
+    return 0;
+}

@@ -1,0 +1,12 @@
+/*
+ * privileges.h - what a process that serves visitors may not do.
+ */
+#ifndef SLV_PRIVILEGES_H
+#define SLV_PRIVILEGES_H
+
+#include "core/config.h"
+
+/* Limits, then group and user, then no way back. 0, or -1 after logging. */
+int privileges_drop(const struct process_conf *process);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * reap.c - processes that have ended: what they said, and what follows from it.
+ */
+#include "proc/state.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "proc/clock.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LAST_WORDS_MAX 2048
+
+/* Logs how a process has ended, in nginx's words. */
+static void log_end(const char *name, pid_t pid, int status, bool again)
+{
+    if (WIFSIGNALED(status))
+        log_alert(0, "%s %ld exited on signal %d%s", name, (long)pid, WTERMSIG(status),
+                  WCOREDUMP(status) ? " (core dumped)" : "");
+    else if (WEXITSTATUS(status) == EXIT_FATAL && again)
+        log_alert(0, "%s %ld exited with fatal code %d and cannot be respawned", name, (long)pid,
+                  WEXITSTATUS(status));
+    else
+        log_notice(0, "%s %ld exited with code %d", name, (long)pid, WEXITSTATUS(status));
+}
+
+/* Logs what a worker wrote in its last moment. */
+static void log_last_words(const struct child *c)
+{
+    char text[LAST_WORDS_MAX + 1], *rest = text, *line;
+    ssize_t n = c->words >= 0 ? read(c->words, text, LAST_WORDS_MAX) : 0;
+
+    if (n <= 0)
+        return;
+    text[n] = '\0';
+    while ((line = strsep(&rest, "\n")))
+        if (*line)
+            log_alert(0, "last words of %s %ld: %s", child_name(c), (long)c->pid, line);
+}
+
+/* A worker has ended. */
+static void worker_ended(struct master *m, struct child *c, int status)
+{
+    struct generation *g = c->generation;
+    ms_t now = clock_now();
+
+    child_hear(c);
+    log_end(child_name(c), c->pid, status, !c->leaving);
+    log_last_words(c);
+    if (c->leaving)
+        return;
+    if (slots_exited(&g->slots, c->slot, status, now) == SLOT_WAITING
+        && g->slots.list[c->slot].when > now)
+        log_notice(0, "next worker process in slot %u in %lld s", c->slot,
+                   (long long)(g->slots.list[c->slot].delay / 1000));
+    if (g == m->reload.generation && g != m->serving)
+        reload_worker_ended(m, c);
+}
+
+/* The builder has ended. */
+static void builder_ended(struct master *m, struct child *c, int status)
+{
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+    builder_hear(c);
+    log_end(child_name(c), c->pid, status, false);
+    if (!c->leaving && c->generation == m->reload.generation)
+        reload_built(m, ok, "the builder process failed, the error log tells why");
+}
+
+/* One process has ended. */
+static void ended(struct master *m, struct child *c, int status)
+{
+    /* Its number may be another process's from now on: nobody may find it and send it a signal. */
+    list_remove(&c->link);
+    switch (c->kind) {
+    case CHILD_WORKER:
+        worker_ended(m, c, status);
+        break;
+    case CHILD_BUILDER:
+        builder_ended(m, c, status);
+        break;
+    case CHILD_BINARY:
+        log_end(child_name(c), c->pid, status, false);
+        upgrade_ended(m);
+        break;
+    }
+    child_free(&c);
+}
+
+/* The process of that id. NULL: not one of ours. */
+static struct child *find(struct master *m, pid_t pid)
+{
+    LIST_EACH(at, after, &m->children)
+        if (LIST_ITEM(at, struct child, link)->pid == pid)
+            return LIST_ITEM(at, struct child, link);
+    return NULL;
+}
+
+void reap(struct master *m)
+{
+    int status;
+    pid_t pid;
+
+    CHECK_OBJ(m, MASTER_MAGIC);
+    while ((pid = waitpid(-1, &status, WNOHANG)) != 0) {
+        struct child *c = pid > 0 ? find(m, pid) : NULL;
+
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid < 0)
+            return;
+        if (c)
+            ended(m, c, status);
+        else
+            log_end("unknown process", pid, status, false);
+    }
+}

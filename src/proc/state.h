@@ -1,0 +1,235 @@
+/*
+ * state.h - what the master knows, and what its rooms do with it. For the master's own files only.
+ *
+ *   master.c       the loop, the deadlines, the end
+ *   start.c        from the configuration to running workers
+ *   order.c        signals: what each one asks for
+ *   reload.c       a new configuration takes over, or is refused
+ *   generation.c   a configuration with its workers
+ *   spawn.c        starting a worker, stopping workers
+ *   child.c        processes: noted, nudged, forgotten
+ *   reap.c         processes that have ended
+ *   builder.c      the process that builds images
+ *   upgrade.c      another binary takes over
+ *   logs.c         where the master's own lines go; opening log files anew
+ *
+ * The master changes its state in one place at a time: callbacks of descriptors note what they have
+ * read, signals are acted upon one after the other, and memory is given back only at the end of a turn.
+ */
+#ifndef SLV_STATE_H
+#define SLV_STATE_H
+
+#include "core/config.h"
+#include "proc/control.h"
+#include "proc/master.h"
+#include "proc/pollset.h"
+#include "proc/slots.h"
+
+#include <sys/types.h>
+
+enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_BINARY };
+
+/* A process that was started and has not been reaped. */
+struct child {
+    unsigned magic;
+#define CHILD_MAGIC 0xc411d001u
+    struct link link;
+    struct master *master;
+    enum child_kind kind;
+    pid_t pid;
+    struct generation *generation; /* NULL: of none (a new binary) */
+    unsigned slot;                 /* of a worker */
+    int channel;                   /* to a worker; -1: none, or it was closed from the other side */
+    int words;                     /* what it says: last words of a worker, progress of a builder */
+    bool ready;                    /* of a worker: it serves */
+    bool leaving;                  /* it was told to end */
+    ms_t nudge_at;                 /* when to be more insistent; MS_NEVER */
+    ms_t nudge_pause;              /* since the last time; 0: it has not been nudged yet */
+    char line[256];                /* of a builder: the line that is not whole yet */
+    size_t line_size;
+};
+
+/* A configuration and the workers that serve it. */
+struct generation {
+    unsigned magic;
+#define GENERATION_MAGIC 0x6e4e7a01u
+    struct link link;
+    unsigned long number;
+    struct config *config;         /* owned */
+    struct slots slots;
+};
+
+/* A reload, or the first start, while it is under way. */
+enum reload_step {
+    RELOAD_NONE,
+    RELOAD_BUILDS,                 /* waits for the builder */
+    RELOAD_STARTS                  /* waits until all new workers are ready */
+};
+
+struct reload {
+    enum reload_step step;
+    struct generation *generation; /* the new one */
+    ms_t deadline;                 /* MS_NEVER: none */
+    bool again;                    /* another one was asked for meanwhile */
+    char why[512];                 /* the first mistake that was reported */
+};
+
+enum master_state { MASTER_RUNS, MASTER_QUITS, MASTER_TERMINATES };
+
+struct master {
+    unsigned magic;
+#define MASTER_MAGIC 0x3a57e201u
+    const struct config_source *source;
+    char *const *args;
+    char *program;                 /* the path to execute for an upgrade */
+    char *pid_path;
+    enum master_state state;
+    struct link children, generations;
+    struct generation *serving;    /* NULL until the first one has been set up */
+    unsigned long last_number;
+    struct reload reload;
+    bool started;                  /* the first generation has been ready */
+    bool workers_stopped;          /* SIGWINCH: no worker is to run */
+    bool daemonized;
+    bool has_pid_file;
+    bool done;
+    int status;                    /* to exit with */
+    pid_t inherited_from;          /* the old binary's master; 0: started by people */
+    pid_t new_binary;              /* 0: none */
+    int signal_fd;
+    int started_fd;                /* tells the process that was started by hand; -1: nobody waits */
+    struct control *control;       /* NULL: none could be opened */
+    };
+
+/* ---- start.c ------------------------------------------------------------------------------------ */
+
+/* Up to the point where images or workers are being made. 0, or -1 after logging. */
+int start(struct master *m);
+
+/* Looks whether the first generation serves by now, or never will. */
+void start_check(struct master *m);
+
+/* ---- order.c ------------------------------------------------------------------------------------ */
+
+/* Acts on a signal. */
+void order_signal(struct master *m, int signo, pid_t from);
+
+/* Ends: all workers finish their work, or drop it. Again: nothing, or faster. */
+void order_quit(struct master *m);
+void order_terminate(struct master *m);
+
+/* ---- reload.c ----------------------------------------------------------------------------------- */
+
+/* A reload was asked for. */
+void reload_request(struct master *m);
+
+/* Somebody asked for it by the control socket. */
+void reload_asked(void *arg);
+
+/* Begins with images or workers of the generation in m->reload. */
+void reload_build(struct master *m);
+
+/* The builder has ended. */
+void reload_built(struct master *m, bool ok, const char *why);
+
+/* Looks whether all new workers serve by now, or the time is over. */
+void reload_check(struct master *m);
+
+/* A worker of the new generation has ended. */
+void reload_worker_ended(struct master *m, const struct child *c);
+
+/* Gives up what is under way. */
+void reload_abandon(struct master *m, const char *why);
+
+/* ---- generation.c ------------------------------------------------------------------------------- */
+
+/* Takes the configuration over and gives it the next number. */
+struct generation *generation_new(struct master *m, struct config *config);
+
+/* Frees those that neither serve nor have a process. */
+void generations_collect(struct master *m);
+
+/* Frees all, at the end. */
+void generations_free(struct master *m);
+
+/* ---- spawn.c ------------------------------------------------------------------------------------ */
+
+/* Starts a worker in a slot that waits. 0, or -1 after logging. */
+int spawn_worker(struct master *m, struct generation *g, unsigned slot);
+
+/* Starts the workers of the serving generation whose time has come. */
+void spawn_due(struct master *m);
+
+/* Tells all workers of a generation to finish. g NULL: of all generations. */
+void spawn_drain(struct master *m, const struct generation *g, bool successor);
+
+/* ---- child.c ------------------------------------------------------------------------------------ */
+
+/*
+ * Forks, with nothing left in the buffers of stdio. 0 in the child, which has forgotten everything of
+ * the master's but the new generation's sockets; -1 after logging.
+ */
+pid_t child_fork(struct master *m, const struct generation *keep, const char *what);
+
+/* Notes a process. */
+struct child *child_add(struct master *m, enum child_kind kind, pid_t pid, struct generation *g);
+
+void child_free(struct child **child);
+
+/* Makes it end: SIGTERM, again and again, then SIGKILL. */
+void child_terminate(struct child *c);
+
+/* The time of child->nudge_at has come. */
+void child_nudge(struct child *c);
+
+/* Adds channels and pipes. */
+void children_poll(struct master *m, struct pollset *p);
+
+/* "worker process" */
+const char *child_name(const struct child *c);
+
+/* Reads what a worker has sent by now. */
+void child_hear(struct child *c);
+
+/* ---- reap.c ------------------------------------------------------------------------------------- */
+
+/* Takes note of all that have ended. */
+void reap(struct master *m);
+
+/* ---- builder.c ---------------------------------------------------------------------------------- */
+
+/* Starts the builder for a generation. 0, or -1 after logging. */
+int builder_start(struct master *m, struct generation *g);
+
+/* Takes lines that it has written. */
+void builder_hear(struct child *c);
+
+/* ---- upgrade.c ---------------------------------------------------------------------------------- */
+
+/* Another binary is being tried out, or this one is: the other master is alive and serves. */
+bool upgrade_has_peer(const struct master *m);
+
+/* Starts the new binary. */
+void upgrade_begin(struct master *m);
+
+/* The new binary has ended. */
+void upgrade_ended(struct master *m);
+
+/* ---- logs.c ------------------------------------------------------------------------------------- */
+
+/* Lines go to this file (NULL: standard error) until there is a configuration. */
+void logs_begin(const char *path);
+
+/* Lines go where this configuration says. config NULL: to standard error. */
+void logs_use(const struct config *config);
+
+/* Opens what the configuration names. 0, or -1 after logging, with the reason in why. */
+int logs_open(char *why, size_t size);
+
+/* Standard error becomes the error log's first file, if that is a file. */
+void logs_take_stderr(const struct config *config);
+
+/* Opens all anew and tells the workers. */
+void logs_reopen(struct master *m);
+
+#endif
