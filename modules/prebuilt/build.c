@@ -2,9 +2,10 @@
  * build.c - from document roots to answers.
  *
  * Every directory that a location with "prebuilt on" serves files from is walked in the order of
- * names, so that the same files make the same image. Each file is looked up as a request for its path
- * would be: only if the location which answers that path is one with "prebuilt on" and would open this
- * very file does it become an answer. Whatever is left out is served from disk by "static".
+ * names, so that the same files make the same image. Each file is looked up as a request for its
+ * path would be: only if the location which answers that path is one with "prebuilt on" and would
+ * open this very file does it become an answer. Whatever is left out is served from disk by
+ * "static".
  */
 #include "prebuilt.h"
 
@@ -32,7 +33,8 @@ static const char *const reason_words[REASONS] = {
     [UNREADABLE] = "unreadable", [CHANGED] = "changed while being read",
     [TOO_LARGE] = "larger than prebuilt_max_file", [NO_FILE] = "neither file nor directory",
     [OUTSIDE] = "links out of the root", [LOOP] = "links to a directory around them",
-    [TOO_LONG] = "names too long or too deep", [UNBUILDABLE] = "in locations that depend on the request"
+    [TOO_LONG] = "names too long or too deep",
+    [UNBUILDABLE] = "in locations that depend on the request"
 };
 
 /* A directory that is being walked. */
@@ -101,7 +103,7 @@ static struct str path_of(struct walk *w)
     return (struct str){ w->path, w->tree.path.n + n };
 }
 
-/* ---- Files -------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 /* Nothing happened to a file between two looks at it. */
 static bool unchanged(const struct stat *a, const struct stat *b)
@@ -224,11 +226,11 @@ static int add_file(struct walk *w)
     return rc;
 }
 
-/* ---- Directories -------------------------------------------------------------------------------- */
+/* ---- Directories ----------------------------------------------------------------------------- */
 
 /*
- * Answers the directory at hand as its index file, which has been walked by now. An index file that is
- * there but not in the image ends the search: "static" finds it. 0 or -1.
+ * Answers the directory at hand as its index file, which has been walked by now. An index file that
+ * is there but not in the image ends the search: "static" finds it. 0 or -1.
  */
 static int add_index(struct walk *w)
 {
@@ -373,7 +375,7 @@ static int walk_directory(struct walk *w, unsigned depth)
     return rc == 0 ? add_index(w) : -1;
 }
 
-/* ---- Roots -------------------------------------------------------------------------------------- */
+/* ---- Roots ----------------------------------------------------------------------------------- */
 
 /* An earlier tree that was walked contains this one, for the same paths. */
 static bool is_covered(const struct walk *w, size_t at)
@@ -394,7 +396,10 @@ static bool is_covered(const struct walk *w, size_t at)
     return false;
 }
 
-/* Finds where the tree really lies; for a single file, the directory around it. 0, or -1 with errno. */
+/*
+ * Finds where the tree really lies; for a single file, the directory around it. 0, or -1 with
+ * errno.
+ */
 static int find_root(struct walk *w)
 {
     char *slash = w->tree.single ? strrchr(w->file, '/') : NULL, *found;

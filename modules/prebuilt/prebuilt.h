@@ -25,14 +25,14 @@ struct renderer *renderer_new(void);
 void renderer_free(struct renderer **rd);
 
 /*
- * Bodies of this media type are compressed, so that answers depend on Accept-Encoding. Types that are
- * not known to be made of text or to compress well are not.
+ * Bodies of this media type are compressed, so that answers depend on Accept-Encoding. Types that
+ * are not known to be made of text or to compress well are not.
  */
 bool render_negotiable(struct str type);
 
 /*
- * The gzip variant of size bytes at data. *out is a view that lasts until the next call. Returns false
- * where it would not be at least a tenth smaller, the header field that it costs included.
+ * The gzip variant of size bytes at data. *out is a view that lasts until the next call. Returns
+ * false where it would not be at least a tenth smaller, the header field that it costs included.
  */
 bool render_gzip(struct renderer *rd, const void *data, size_t size, struct str *out);
 

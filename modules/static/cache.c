@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define BUCKETS_MAX 65536
-#define EXPIRE_AT_ONCE 2           /* entries looked at per request, so that nobody waits for many */
+#define EXPIRE_AT_ONCE 2           /* entries per request, so that nobody waits for many */
 
 struct cached_file {
     unsigned magic;
@@ -38,7 +38,7 @@ struct file_cache {
 #define FILE_CACHE_MAGIC 0xf11ecac4u
     size_t max, count;
     int64_t inactive;
-    uint64_t seed;                 /* names come from the peers: collisions must not be foreseeable */
+    uint64_t seed;                 /* peers choose names: collisions must not be foreseeable */
     size_t bucket_count;           /* a power of two */
     struct cached_file **buckets;  /* NULL until the first use, which is in a worker */
     struct cached_file *newest, *oldest;

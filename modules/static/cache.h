@@ -2,9 +2,9 @@
  * cache.h - open files that are kept open: open_file_cache.
  *
  * One cache belongs to one open_file_cache directive and to one worker: it is made with the
- * configuration, empty, and fills after the fork. What is found in it may be as old as "valid" says.
- * A descriptor is closed when its entry has left the cache and the last response that sends from it
- * is over.
+ * configuration, empty, and fills after the fork. What is found in it may be as old as "valid"
+ * says. A descriptor is closed when its entry has left the cache and the last response that sends
+ * from it is over.
  */
 #ifndef SLV_STATIC_CACHE_H
 #define SLV_STATIC_CACHE_H
@@ -27,8 +27,8 @@ struct file_cache *file_cache_new(size_t max, int64_t inactive);
 void file_cache_free(struct file_cache **cache);
 
 /*
- * The file of that name: from the cache, or opened and put there. 0; or -1 with errno. Given back with
- * file_cache_put() or, where out->entry is NULL, static_file_close().
+ * The file of that name: from the cache, or opened and put there. 0; or -1 with errno. Given back
+ * with file_cache_put() or, where out->entry is NULL, static_file_close().
  */
 int file_cache_get(struct file_cache *cache, const struct file_cache_use *use, struct str name,
                    const struct symlink_rule *rule, struct static_file *out);

@@ -1,10 +1,10 @@
 /*
  * file.c - opening a file below a document root.
  *
- * One openat2() resolves the name and keeps the policy at the same time, so that nobody can exchange
- * a directory for a link between a check and an open. Where the kernel or a sandbox has no openat2(),
- * and for if_not_owner, which no flag expresses, the name is walked one component at a time from
- * descriptor to descriptor, which is as tight and costs a few calls more.
+ * One openat2() resolves the name and keeps the policy at the same time, so that nobody can
+ * exchange a directory for a link between a check and an open. Where the kernel or a sandbox has no
+ * openat2(), and for if_not_owner, which no flag expresses, the name is walked one component at a
+ * time from descriptor to descriptor, which is as tight and costs a few calls more.
  */
 #include "file.h"
 
@@ -128,7 +128,7 @@ static int open_component(int at, const char *name, int flags, enum symlinks pol
     return 0;
 }
 
-/* Takes the next component off the name into buf. False at the end; errno 0 unless it is unfit. */
+/* Takes the next component off the name into buf. False at its end (errno 0) or ENAMETOOLONG. */
 static bool next_component(struct str *name, char buf[NAME_MAX + 1])
 {
     size_t n = 0;
@@ -140,8 +140,8 @@ static bool next_component(struct str *name, char buf[NAME_MAX + 1])
     errno = 0;
     if (n == 0)
         return false;
-    if (n > NAME_MAX || (n == 2 && memcmp(name->p, "..", 2) == 0)) {
-        errno = n > NAME_MAX ? ENAMETOOLONG : ENOENT;
+    if (n > NAME_MAX) {
+        errno = ENAMETOOLONG;
         return false;
     }
     memcpy(buf, name->p, n);

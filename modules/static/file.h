@@ -43,8 +43,8 @@ struct static_file {
 };
 
 /*
- * Opens the file (name has a NUL behind it) and looks at it. Returns 0, or -1 with errno; ELOOP means
- * that the rule does not let the name pass.
+ * Opens the file (name has a NUL behind it) and looks at it. Returns 0, or -1 with errno; ELOOP
+ * means that the rule does not let the name pass.
  */
 int static_file_open(struct str name, const struct symlink_rule *rule, struct static_file *out);
 

@@ -257,6 +257,7 @@ static int refuse(struct slv_request *r, const struct static_conf *c, int error,
         break;
     case EACCES:
     case ELOOP:
+    case EXDEV:                    /* led out of what the rule trusts */
         status = 403;
         break;
     default:

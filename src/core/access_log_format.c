@@ -27,106 +27,134 @@ struct access_format {
 static const char hex_digits[] = "0123456789ABCDEF";
 
 /* Can a byte stand for itself between quotes in a log line? */
-static bool is_plain(char c)
+static inline bool is_plain(char c)
 {
     unsigned char u = (unsigned char)c;
 
-    return u >= ' ' && u < 0x7f && u != '"' && u != '\\';
+    return u - 0x20u < 0x5f && u != '"' && u != '\\';
 }
 
-/* Writes \xHH for what is not plain. out NULL: only counts. Returns the length. */
-static size_t escape_default(char *out, struct str s)
+/* How many bytes a value takes when what is not plain becomes \xHH. */
+static size_t default_size(struct str s)
 {
-    size_t n = 0;
+    size_t n = s.n;
 
+    for (size_t i = 0; i < s.n; i++)
+        n += is_plain(s.p[i]) ? 0 : 3;
+    return n;
+}
+
+/* Writes such a value; returns the byte behind it. */
+static char *put_default(char *out, struct str s)
+{
     for (size_t i = 0; i < s.n; i++) {
         unsigned char u = (unsigned char)s.p[i];
 
         if (is_plain(s.p[i])) {
-            if (out)
-                out[n] = s.p[i];
-            n++;
+            *out++ = s.p[i];
             continue;
         }
-        if (out)
-            memcpy(out + n, (char[]){ '\\', 'x', hex_digits[u >> 4], hex_digits[u & 15] }, 4);
-        n += 4;
+        memcpy(out, (char[]){ '\\', 'x', hex_digits[u >> 4], hex_digits[u & 15] }, 4);
+        out += 4;
     }
+    return out;
+}
+
+/* The letter behind the backslash that JSON has for a byte (RFC 8259 section 7), or 0. */
+static char json_letter(char c)
+{
+    static const char letters[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+
+    for (const char *p = letters; *p; p += 2)
+        if (*p == c)
+            return p[1];
+    return 0;
+}
+
+/* How many bytes a value takes in a JSON string. */
+static size_t json_size(struct str s)
+{
+    size_t n = s.n;
+
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_plain(s.p[i]))
+            n += json_letter(s.p[i]) ? 1 : (unsigned char)s.p[i] < ' ' ? 5 : 0;
     return n;
 }
 
-/* As it stands in a JSON string (RFC 8259 section 7). out NULL: only counts. Returns the length. */
-static size_t escape_json(char *out, struct str s)
+/* Writes such a value; returns the byte behind it. */
+static char *put_json(char *out, struct str s)
 {
-    static const char shorts[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-    size_t n = 0;
-
     for (size_t i = 0; i < s.n; i++) {
         unsigned char u = (unsigned char)s.p[i];
-        const char *letter = NULL;
+        char letter = is_plain(s.p[i]) ? 0 : json_letter(s.p[i]);
 
-        for (const char *p = shorts; *p && !letter; p += 2)
-            if (*p == s.p[i])
-                letter = p + 1;
         if (letter) {
-            if (out)
-                memcpy(out + n, (char[]){ '\\', *letter }, 2);
-            n += 2;
+            *out++ = '\\';
+            *out++ = letter;
         } else if (u < ' ') {
-            if (out)
-                memcpy(out + n,
-                       (char[]){ '\\', 'u', '0', '0', hex_digits[u >> 4], hex_digits[u & 15] }, 6);
-            n += 6;
+            memcpy(out, "\\u00", 4);
+            out[4] = hex_digits[u >> 4];
+            out[5] = hex_digits[u & 15];
+            out += 6;
         } else {
-            if (out)
-                out[n] = s.p[i];
-            n++;
+            *out++ = s.p[i];
         }
     }
-    return n;
+    return out;
 }
 
-/* Writes a value as the format wants it. out NULL: only counts. Returns the length. */
-static size_t put_value(char *out, enum escape escape, struct str value)
+/* A part of a line: what it says, and how many bytes it takes when that is escaped. */
+struct piece {
+    struct str text;
+    size_t size;
+};
+
+/* Gets a piece for a part of a format. */
+static struct piece make_piece(struct slv_request *r, enum escape escape,
+                               const struct template_part *part)
 {
-    if (!value.p && escape == ESCAPE_DEFAULT)
-        value = STR("-");
-    switch (escape) {
-    case ESCAPE_DEFAULT:
-        return escape_default(out, value);
-    case ESCAPE_JSON:
-        return escape_json(out, value);
-    case ESCAPE_NONE:
-        break;
+    struct piece p = { .text = template_part_value(r, part) };
+
+    p.size = p.text.n;
+    if (part->text.p)
+        return p;
+    if (escape == ESCAPE_JSON) {
+        p.size = json_size(p.text);
+    } else if (escape == ESCAPE_DEFAULT) {
+        if (!p.text.p)
+            p.text = STR("-");
+        p.size = default_size(p.text);
     }
-    if (out && value.n)
-        memcpy(out, value.p, value.n);
-    return value.n;
+    return p;
+}
+
+/* Writes a piece; returns the byte behind it. */
+static char *put_piece(char *out, enum escape escape, const struct piece *p)
+{
+    if (p->size != p->text.n)
+        return escape == ESCAPE_JSON ? put_json(out, p->text) : put_default(out, p->text);
+    if (p->size)
+        memcpy(out, p->text.p, p->size);
+    return out + p->size;
 }
 
 /* Writes a line for a request. */
 struct str access_format_line(struct slv_request *r, const struct access_format *format)
 {
-    const struct template_part *parts = format->parts.list;
     size_t count = format->parts.count, size = 1;
-    struct str *values;
+    struct piece *pieces;
     char *line, *at;
 
     CHECK_OBJ(format, ACCESS_FORMAT_MAGIC);
-    values = slv_alloc(r, count * sizeof *values);
+    pieces = slv_alloc(r, count * sizeof *pieces);
     for (size_t i = 0; i < count; i++) {
-        values[i] = template_part_value(r, &parts[i]);
-        size += parts[i].text.p ? values[i].n : put_value(NULL, format->escape, values[i]);
+        pieces[i] = make_piece(r, format->escape, &format->parts.list[i]);
+        size += pieces[i].size;
     }
     at = line = slv_alloc(r, size);
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].text.p) {
-            memcpy(at, values[i].p, values[i].n);
-            at += values[i].n;
-        } else {
-            at += put_value(at, format->escape, values[i]);
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        at = put_piece(at, format->escape, &pieces[i]);
     *at++ = '\n';
     AN((size_t)(at - line) == size);
     return (struct str){ line, size };

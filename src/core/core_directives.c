@@ -124,7 +124,7 @@ static const struct slv_directive directives[] = {
     FLAG("reset_timedout_connection", EVERYWHERE, reset_timedout_connection, "off"),
     FLAG("tcp_nodelay", EVERYWHERE, tcp_nodelay, "on"),
     FLAG("tcp_nopush", EVERYWHERE, tcp_nopush, "off"),
-    FLAG("sendfile", EVERYWHERE, sendfile, "off"),
+    FLAG("sendfile", EVERYWHERE, sendfile, "on"),
 
     SIZING("types_hash_max_size"),
     SIZING("types_hash_bucket_size"),

@@ -87,9 +87,10 @@ static bool beyond_the_end(const struct slv_request *r, const struct snapshot *s
 }
 
 /*
- * Answers a request for ranges: the body is borrowed as ever, but the core makes the head, since that
- * of a part is like no other. Entity-tag, date and fields are those of the full answer, so that what
- * a client has of it fits. A refusal has a page of its own, to which those fields do not belong.
+ * Answers a request for ranges: the body is borrowed as ever, but the core makes the head, since
+ * that of a part is like no other. Entity-tag, date and fields are those of the full answer, so
+ * that what a client has of it fits. A refusal has a page of its own, to which those fields do not
+ * belong.
  */
 static int answer_range(struct slv_request *r, const struct snapshot *s,
                         const struct snapshot_entry *e, const struct snapshot_variant *v)
@@ -98,7 +99,8 @@ static int answer_range(struct slv_request *r, const struct snapshot *s,
     struct str coding = image_coding_name((enum coding)v->coding);
     struct slv_response response = {
         .status = 200, .content_type = snapshot_text(s, e->type, e->type_size),
-        .etag = etag_of(s, v), .last_modified = e->modified > 0 ? (time_t)e->modified : 0,
+        .etag = etag_of(s, v),
+        .last_modified = e->modified == SNAPSHOT_NO_DATE ? 0 : (time_t)e->modified,
         .body = { .kind = SLV_BODY_MEM, .data = s->base + v->body, .size = (int64_t)v->body_size }
     };
 
@@ -116,8 +118,8 @@ static int answer_range(struct slv_request *r, const struct snapshot *s,
 
 /*
  * The location that serves is that of the path. It is, unless the request was sent elsewhere inside
- * the server: to a named location, say, where the path stays the same. But what the image has under it
- * was made for another location, and the way there may have been a refusal.
+ * the server: to a named location, say, where the path stays the same. But what the image has under
+ * it was made for another location, and the way there may have been a refusal.
  */
 static bool at_home(const struct slv_request *r, const struct context *ctx)
 {
@@ -133,7 +135,11 @@ static const struct snapshot_entry *entry_for(const struct slv_request *r,
     const struct slv_image *image = ctx->server->image;
     const struct snapshot_entry *e;
 
-    if (!image || !image->map || (r->method != SLV_GET && r->method != SLV_HEAD))
+    if (!image)
+        return NULL;
+    CHECK_OBJ(image, SLV_IMAGE_MAGIC);
+    AN(image->server == ctx->server);
+    if (!image->map || (r->method != SLV_GET && r->method != SLV_HEAD))
         return NULL;
     e = snapshot_find(&image->snapshot, r->path);
     if (!e || e->kind != SNAPSHOT_FILE || ctx->error_status || !at_home(r, ctx))
@@ -162,6 +168,7 @@ int slv_image_answer(struct slv_request *r)
         return SLV_DECLINED;
     s = &ctx->server->image->snapshot;
     v = choose(r, e);
+    AN(v->coding < CODING_MAX && e->status >= 200);
     if (is_conditional(r))
         judged = judge(r, s, e, v);
     if (judged == COND_FAILED)

@@ -36,7 +36,7 @@ _Static_assert((int)SLV_CODING_IDENTITY == CODING_IDENTITY && (int)SLV_CODING_GZ
                && (int)SLV_CODING_BR == CODING_BR && (int)SLV_CODING_ZSTD == CODING_ZSTD
                && (int)SLV_CODING_COUNT == CODING_MAX, "modules and core count codings alike");
 
-/* ---- Directories -------------------------------------------------------------------------------- */
+/* ---- Directories ----------------------------------------------------------------------------- */
 
 /* The part of a path up to its last slash. */
 static struct str directory_of(struct str path)
@@ -59,9 +59,9 @@ static void add_tree(struct slv_build *b, struct slv_tree tree)
 }
 
 /*
- * Fills in what an alias says. It may be inherited: then it stands for the path of a location around
- * this one. Location and alias end with a slash both or neither; anything else glues names together,
- * and what it means cannot be walked.
+ * Fills in what an alias says. It may be inherited: then it stands for the path of a location
+ * around this one. Location and alias end with a slash both or neither; anything else glues names
+ * together, and what it means cannot be walked.
  */
 static void alias_tree(struct slv_build *b, const struct document_root *root,
                        const struct location *l, struct slv_tree *tree)
@@ -151,7 +151,7 @@ const char *slv_build_name(const struct slv_build *b)
     return b->name;
 }
 
-/* ---- Requests that nobody sent ------------------------------------------------------------------ */
+/* ---- Requests that nobody sent --------------------------------------------------------------- */
 
 /* Makes a request. */
 struct slv_request *slv_build_request(struct slv_build *b, struct str path)
@@ -187,7 +187,7 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------ */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 /* The entity-tag of a body: the hash of its bytes, which is the same on every machine. */
 static struct str make_etag(const struct slv_variant *v, char out[ETAG_ROOM])
@@ -202,16 +202,19 @@ static struct str make_etag(const struct slv_variant *v, char out[ETAG_ROOM])
     return (struct str){ out, (size_t)n };
 }
 
-/* Asks the core for the head of one variant. A request of its own, because asking leaves traces in it. */
-static void make_head(struct slv_build *b, const struct slv_prebuilt *p, const struct slv_variant *v,
-                      struct image_head *out)
+/*
+ * Asks the core for the head of one variant. A request of its own, because asking leaves traces in
+ * it.
+ */
+static void make_head(struct slv_build *b, const struct slv_prebuilt *p,
+                      const struct slv_variant *v, struct image_head *out)
 {
     struct slv_request *r = request_make(b->config, b->image->server, p->path);
     const struct expires *expires = context_of(r)->core->expires;
     char etag[ETAG_ROOM];
     struct slv_response response = {
         .status = 200, .content_type = p->content_type, .etag = make_etag(v, etag),
-        .last_modified = p->modified.tv_sec,
+        .last_modified = p->modified.tv_sec > 0 ? p->modified.tv_sec : 0,
         .body = { .kind = SLV_BODY_MEM, .data = v->data, .size = (int64_t)v->size }
     };
     struct image_head_input in = {
@@ -242,7 +245,8 @@ int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p)
     struct image_head heads[CODING_MAX];
     struct snapshot_new_entry e = {
         .path = p->path, .kind = SNAPSHOT_FILE, .status = 200,
-        .flags = p->negotiated ? SNAPSHOT_VARY : 0, .modified = p->modified.tv_sec,
+        .flags = p->negotiated ? SNAPSHOT_VARY : 0,
+        .modified = p->modified.tv_sec > 0 ? p->modified.tv_sec : SNAPSHOT_NO_DATE,
         .modified_ns = (uint32_t)p->modified.tv_nsec, .type = p->content_type,
         .variants = variants, .count = p->count
     };
@@ -327,12 +331,14 @@ void slv_build_say(struct slv_build *b, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    log_notice(0, "%s", line);
+    /* Whoever listens writes the log too. */
     if (b->progress)
         b->progress(b->arg, line);
+    else
+        log_notice(0, "%s", line);
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 /* The present in milliseconds since the epoch. */
 static int64_t wall_ms(void)

@@ -24,7 +24,7 @@ struct image_head {
     struct str full;               /* the head of 200 */
     struct str brief;              /* the head of 304 (RFC 9110 section 15.4.5) */
     struct str etag;               /* a part of brief, or empty */
-    struct str extra;              /* the fields added here but for Content-Encoding, each with CRLF */
+    struct str extra;              /* fields added here, but for Content-Encoding; with CRLF */
 };
 
 void image_head_make(struct arena *a, const struct image_head_input *in, struct image_head *out);
@@ -33,8 +33,8 @@ void image_head_make(struct arena *a, const struct image_head_input *in, struct 
 struct str image_coding_name(enum coding coding);
 
 /*
- * Takes the first line off a head. name: without the colon; value: trimmed; line: with its CRLF. False
- * at the blank line and at the end.
+ * Takes the first line off a head. name: without the colon; value: trimmed; line: with its CRLF.
+ * False at the blank line and at the end.
  */
 bool image_head_line(struct str *head, struct str *line, struct str *name, struct str *value);
 

@@ -18,7 +18,7 @@
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* ---- Wishes ------------------------------------------------------------------------------------- */
+/* ---- Wishes ---------------------------------------------------------------------------------- */
 
 /* Notes that blocks with a conf struct are to be served from an image. */
 int slv_image_want(struct slv_conf *cf, const struct slv_module *m, const void *conf)
@@ -86,7 +86,7 @@ bool images_wanted(const struct config *config)
     return false;
 }
 
-/* ---- In the master ------------------------------------------------------------------------------ */
+/* ---- In the master --------------------------------------------------------------------------- */
 
 /* What messages call an image's host. */
 struct str image_name(const struct slv_image *image)
@@ -189,7 +189,7 @@ int images_check(struct config *config)
     return rc;
 }
 
-/* ---- In the builder ----------------------------------------------------------------------------- */
+/* ---- In the builder -------------------------------------------------------------------------- */
 
 /* Builds and seals. */
 int images_build(struct config *config, void (*progress)(void *arg, const char *line), void *arg)
@@ -211,7 +211,7 @@ int images_build(struct config *config, void (*progress)(void *arg, const char *
     return rc;
 }
 
-/* ---- In a worker -------------------------------------------------------------------------------- */
+/* ---- In a worker ----------------------------------------------------------------------------- */
 
 /* Maps one image; NULL, or why it is refused. */
 static const char *map_image(struct slv_image *image)

@@ -10,9 +10,9 @@
  *   worker    images_map()             after the fork, before it accepts: maps, checks, serves
  *   all       images_free()            from config_free()
  *
- * Where an image could not be made, its host has none (server->image is NULL) and its files are served
- * from disk. Whether that is good enough is for the master to decide: on a reload it keeps the
- * running generation instead.
+ * Where an image could not be made, its host has none (server->image is NULL) and its files are
+ * served from disk. Whether that is good enough is for the master to decide: on a reload it keeps
+ * the running generation instead.
  */
 #ifndef SLV_IMAGES_H
 #define SLV_IMAGES_H
@@ -22,8 +22,8 @@
 #include "core/snapshot.h"
 
 /*
- * The image of one host; or, while server is NULL, the wish of a module that blocks with a certain conf
- * struct be served from one. In config memory, in config->images.
+ * The image of one host; or, while server is NULL, the wish of a module that blocks with a certain
+ * conf struct be served from one. In config memory, in config->images.
  */
 struct slv_image {
     unsigned magic;
@@ -42,15 +42,15 @@ struct slv_image {
 bool images_wanted(const struct config *config);
 
 /*
- * Makes a memfd for each host that wants an image. old: the configuration that is being replaced, or
- * NULL. 0; -1 after logging where there is no descriptor or memory to be had.
+ * Makes a memfd for each host that wants an image. old: the configuration that is being replaced,
+ * or NULL. 0; -1 after logging where there is no descriptor or memory to be had.
  */
 int images_prepare(struct config *config, const struct config *old);
 
 /*
- * Builds and seals every image. progress gets lines of text, about one a second; NULL: nobody wants
- * them. An image that fails is reported and left unsealed, the others are built all the same. Returns 0
- * only if all are there.
+ * Builds and seals every image. progress gets lines of text, about one a second; NULL: they go to
+ * the log. An image that fails is reported and left unsealed, the others are built all the same.
+ * Returns 0 only if all are there.
  */
 int images_build(struct config *config, void (*progress)(void *arg, const char *line), void *arg);
 
@@ -61,15 +61,15 @@ int images_build(struct config *config, void (*progress)(void *arg, const char *
 int images_check(struct config *config);
 
 /*
- * Maps every image read-only and checks it whole, then closes its descriptor in this process. An image
- * that is refused is reported and given up. 0 only if none was.
+ * Maps every image read-only and checks it whole, then closes its descriptor in this process. An
+ * image that is refused is reported and given up. 0 only if none was.
  */
 int images_map(struct config *config);
 
 /* Unmaps and closes. config memory itself goes with its arena. */
 void images_free(struct config *config);
 
-/* ---- Between images.c and image_build.c --------------------------------------------------------- */
+/* ---- Between images.c and image_build.c ------------------------------------------------------ */
 
 /* Runs the build hook for one image and writes it out; not sealed yet. 0, or -1 after logging. */
 int image_build(const struct config *config, struct slv_image *image,

@@ -2,20 +2,20 @@
  * snapshot.h - the prebuilt image: its format, its writer, its reader.
  *
  * An image is one immutable run of bytes, in a sealed memfd or in a file. All numbers are little
- * endian, all structs are 8-aligned, and all offsets are 64-bit and count from the image's first byte
- * unless their comment says otherwise. Version 1:
+ * endian, all structs are 8-aligned, and all offsets are 64-bit and count from the image's first
+ * byte unless their comment says otherwise. Version 1:
  *
  *     header     256 bytes: magic, sizes, checksums, and the table of the sections that follow
- *     BYTES      heads, bodies and small texts, each exactly once; the body of a variant follows its
- *                head directly where no earlier variant has the same body, so both leave as one span
+ *     BYTES      heads, bodies and small texts; equal bodies lie there once. A body follows the
+ *                head of the first variant that has it, so that both leave as one span
  *     ENTRIES    one record per path: struct snapshot_entry, the path, padding to 8, the variants
- *     INDEX      a power of two of 8-byte slots, at most half of them used: linear probing from the low
- *                bits of the path's XXH3-64; a slot holds the upper 32 bits as a tag, so that a
- *                record is touched only when it is almost certainly the one
+ *     INDEX      a power of two of 8-byte slots, at most half of them used: linear probing from the
+ *                low bits of the path's XXH3-64; a slot holds the upper 32 bits as a tag, so that
+ *                a record is touched only when it is almost certainly the one
  *
  * Sections of unknown kind are skipped by a reader, so that what builders need (what a file looked
- * like when it was read) can be added without a new version. A key that does not begin with '/' cannot
- * be asked for by a client: that is the room for error pages ("404 /404.html") and the like.
+ * like when it was read) can be added without a new version. A key that does not begin with '/'
+ * cannot be asked for by a client: that is the room for error pages ("404 /404.html") and the like.
  *
  * The same entries in the same order make the same bytes; only generation and build time differ.
  */
@@ -41,7 +41,7 @@ enum snapshot_section_kind { SNAPSHOT_BYTES = 1, SNAPSHOT_ENTRIES, SNAPSHOT_INDE
 
 /* What an entry is. A reader passes over kinds that it does not know. */
 enum snapshot_kind {
-    SNAPSHOT_FILE,                 /* a file, or a directory by its index: conditional, in variants */
+    SNAPSHOT_FILE,                 /* a file, or a directory by its index: in variants */
     SNAPSHOT_REDIRECT,             /* one variant, a status from 301 to 308 */
     SNAPSHOT_ERROR_PAGE            /* answers with its status, unconditionally */
 };
@@ -66,9 +66,9 @@ struct snapshot_header {
     int64_t built;                 /* milliseconds since the epoch */
     uint64_t entries;              /* records, and slots in use */
     uint64_t slots;                /* a power of two */
-    uint32_t probes;               /* slots to look at before a path is known to be missing, at most */
+    uint32_t probes;               /* slots to look at for a path, at most */
     uint32_t sections;             /* entries of section[] in use */
-    uint64_t sum[2];               /* XXH3-128 of all that follows the header: low half, high half */
+    uint64_t sum[2];               /* XXH3-128 of all behind the header, low half first */
     struct snapshot_section section[SNAPSHOT_SECTIONS_MAX];
     uint64_t reserved[3];          /* 0 */
     uint64_t header_sum;           /* XXH3-64 of the header before this field */
@@ -102,7 +102,7 @@ struct snapshot_entry {
     uint8_t variants;              /* 1 to SNAPSHOT_VARIANTS_MAX, each coding once */
     uint32_t modified_ns;
     int64_t modified;              /* seconds since the epoch, or SNAPSHOT_NO_DATE */
-    uint64_t type;                 /* the media type, for answers whose head is made anew (ranges) */
+    uint64_t type;                 /* the media type, where a head is made anew (ranges) */
     uint64_t extra;                /* likewise: fields that the location would not add by itself */
     uint16_t type_size;
     uint16_t flags;
@@ -114,7 +114,7 @@ _Static_assert(sizeof(struct snapshot_variant) == 64, "variants are part of the 
 _Static_assert(sizeof(struct snapshot_entry) == 48, "entries are part of the format");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "images are little endian");
 
-/* ---- Reading ------------------------------------------------------------------------------------ */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* A checked image: a plain value of views. Whoever mapped the bytes unmaps them. */
 struct snapshot {
@@ -129,10 +129,11 @@ struct snapshot {
 };
 
 /*
- * Looks at every offset and size once, so that nothing which snapshot_find() hands out leads outside.
+ * Looks at every offset and size once, so that nothing which snapshot_find() hands out leads
+ * outside.
  * base: 8-aligned, size bytes that cannot change any more (a sealed memfd; never a plain file).
- * whole: also compare the checksum of the contents, for images that came from elsewhere; reads it all.
- * Returns 0 with *out set, or -1 with *reason (a constant) saying what is wrong.
+ * whole: also compare the checksum of the contents, for images that came from elsewhere; reads it
+ * all. Returns 0 with *out set, or -1 with *reason (a constant) saying what is wrong.
  */
 int snapshot_check(const void *base, size_t size, bool whole, struct snapshot *out,
                    const char **reason);
@@ -179,7 +180,7 @@ static inline struct str snapshot_text(const struct snapshot *s, uint64_t offset
     return (struct str){ s->base + offset, size };
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------ */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 struct snapshot_writer;
 
@@ -212,7 +213,8 @@ struct snapshot_stats {
 
 /*
  * Writes into fd from offset 0 on; fd stays the caller's. max_size: of the finished image; may be
- * changed later. The result is on the heap and goes back with snapshot_writer_free(), finished or not.
+ * changed later. The result is on the heap and goes back with snapshot_writer_free(), finished or
+ * not.
  */
 struct snapshot_writer *snapshot_writer_new(int fd, uint64_t max_size);
 void snapshot_writer_limit(struct snapshot_writer *w, uint64_t max_size);
@@ -228,8 +230,8 @@ int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e);
 int snapshot_add_alias(struct snapshot_writer *w, struct str path, struct str of);
 
 /*
- * Writes entries, index and, last of all, the header: until then the file begins with zero bytes and no
- * reader takes it. 0 or -1.
+ * Writes entries, index and, last of all, the header: until then the file begins with zero bytes
+ * and no reader takes it. 0 or -1.
  */
 int snapshot_finish(struct snapshot_writer *w, uint64_t generation, int64_t built);
 

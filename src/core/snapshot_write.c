@@ -1,9 +1,9 @@
 /*
  * snapshot_write.c - making a prebuilt image.
  *
- * Bodies and heads go to the file as they come; entries and index are kept in memory and follow at the
- * end. Everything goes through write(), which fills a memfd twice as fast as a mapping does and leaves
- * no writable mapping that would forbid the seal.
+ * Bodies and heads go to the file as they come; entries and index are kept in memory and follow at
+ * the end. Everything goes through write(), which fills a memfd twice as fast as a mapping does and
+ * leaves no writable mapping that would forbid the seal.
  */
 #define XXH_INLINE_ALL
 #include "core/snapshot.h"
@@ -114,7 +114,7 @@ void snapshot_writer_free(struct snapshot_writer **pw)
     free(w);
 }
 
-/* ---- Bytes -------------------------------------------------------------------------------------- */
+/* ---- Bytes ----------------------------------------------------------------------------------- */
 
 /* Writes size bytes at an offset, however often the kernel stops short. */
 static int write_all(struct snapshot_writer *w, const char *p, size_t size, uint64_t at)
@@ -200,7 +200,7 @@ static int put_text(struct snapshot_writer *w, struct str s, struct str *last, u
     return 0;
 }
 
-/* ---- Bodies, each once -------------------------------------------------------------------------- */
+/* ---- Bodies, each once ----------------------------------------------------------------------- */
 
 /* What the entity-tag of a body is made of. */
 void snapshot_body_hash(struct str body, uint64_t out[2])
@@ -269,8 +269,9 @@ static int put_variant(struct snapshot_writer *w, const struct snapshot_new_vari
     struct stored *stored = NULL;
     bool shared = false;
 
-    AN(from->head.n >= 2 && from->head.n <= UINT32_MAX);
-    AN(from->brief.n >= 2 && from->brief.n <= UINT16_MAX);
+    AN(from->head.n >= 2 && from->brief.n >= 2);
+    if (from->head.n > UINT32_MAX || from->brief.n > UINT16_MAX)
+        return fail(w, "the head of an answer is too long", 0);
     *v = (struct snapshot_variant){
         .body_size = from->body.n, .head_size = (uint32_t)from->head.n,
         .brief_size = (uint32_t)from->brief.n, .coding = (uint8_t)from->coding
@@ -308,7 +309,7 @@ static int put_variant(struct snapshot_writer *w, const struct snapshot_new_vari
     return 0;
 }
 
-/* ---- Entries and index -------------------------------------------------------------------------- */
+/* ---- Entries and index ----------------------------------------------------------------------- */
 
 /* A record that was added. */
 static struct snapshot_entry *entry_at(const struct snapshot_writer *w, uint64_t at)
@@ -319,7 +320,9 @@ static struct snapshot_entry *entry_at(const struct snapshot_writer *w, uint64_t
     return p;
 }
 
-/* The slot of a path: the one that leads to it, or a free one; *probes is how many were looked at. */
+/*
+ * The slot of a path: the one that leads to it, or a free one; *probes is how many were looked at.
+ */
 static struct snapshot_slot *find_slot(const struct snapshot_writer *w, struct str path,
                                        uint64_t hash, uint32_t *probes)
 {
@@ -350,8 +353,8 @@ static void add_slot(struct snapshot_writer *w, uint64_t at)
 }
 
 /*
- * Doubles the index when it is half full. Records are entered again in their order, so that the index
- * does not tell how it grew.
+ * Doubles the index when it is half full. Records are entered again in their order, so that the
+ * index does not tell how it grew.
  */
 static void grow_slots(struct snapshot_writer *w)
 {

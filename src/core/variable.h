@@ -50,9 +50,6 @@ struct str variable_value(struct slv_request *r, int index);
 /* Gives a variable a value, in slv_alloc() memory, for the rest of this request (set, captures). */
 void variable_set(struct slv_request *r, int index, struct str value);
 
-/* In a getter of a prefix: what follows the prefix in the name asked for, in lower case. */
-SLV_API struct str slv_variable_rest(const struct slv_request *r);
-
 /* A word of the form "$name": the name without the dollar. -1 after slv_conf_error(). */
 int variable_name_arg(struct slv_conf *cf, size_t arg, struct str *name);
 

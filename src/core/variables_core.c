@@ -20,6 +20,47 @@
 
 static const struct str not_found = { NULL, 0 };
 
+/* ---- Texts -------------------------------------------------------------------------------- */
+
+#define NUMBER_SIZE 24             /* for 64 bits and a point */
+
+/* Writes n with at least width digits so that it ends before end; returns its first byte. */
+static char *put_number(char *end, uint64_t n, int width)
+{
+    for (; n > 0 || width > 0; n /= 10, width--)
+        *--end = (char)('0' + n % 10);
+    return end;
+}
+
+/* A number in decimal; by hand, because several stand in each line of an access log. */
+static struct str number(struct slv_request *r, uint64_t n, int width)
+{
+    char *end = (char *)slv_alloc(r, NUMBER_SIZE) + NUMBER_SIZE;
+    char *text = put_number(end, n, width);
+
+    return (struct str){ text, (size_t)(end - text) };
+}
+
+/* Milliseconds as seconds with three decimals. */
+static struct str seconds(struct slv_request *r, uint64_t ms)
+{
+    char *end = (char *)slv_alloc(r, NUMBER_SIZE) + NUMBER_SIZE;
+    char *text = put_number(end, ms % 1000, 3);
+
+    *--text = '.';
+    text = put_number(text, ms / 1000, 1);
+    return (struct str){ text, (size_t)(end - text) };
+}
+
+/* A copy in the request's memory. */
+static struct str copied(struct slv_request *r, struct str s)
+{
+    char *copy = slv_alloc(r, s.n);
+
+    memcpy(copy, s.p, s.n);
+    return (struct str){ copy, s.n };
+}
+
 /* ---- Fields with a fixed name, and families of names ---------------------------------------- */
 
 /* A name in a variable ('_' stands for '-') against one in a message, in any case. */
@@ -122,7 +163,7 @@ static struct str sent_by_adapter(struct slv_request *r, const struct exchange *
     if (x->status == 0)
         return not_found;
     if (str_eq(name, STR("content_length")) && x->content_length_out >= 0)
-        return slv_printf(r, "%lld", (long long)x->content_length_out);
+        return number(r, (uint64_t)x->content_length_out, 1);
     if (str_eq(name, STR("transfer_encoding")) && x->framing == FRAMING_CHUNKED)
         return STR("chunked");
     if (str_eq(name, STR("accept_ranges")) && x->accept_ranges_out)
@@ -273,7 +314,7 @@ static struct str get_content_type(struct slv_request *r, void *arg)
 static struct str get_request_length(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%lld", (long long)exchange_of(r)->received);
+    return number(r, (uint64_t)exchange_of(r)->received, 1);
 }
 
 /* $request_id: 32 hexadecimal digits. */
@@ -339,18 +380,25 @@ static struct str get_remote_user(struct slv_request *r, void *arg)
 
 /* ---- The connection ------------------------------------------------------------------------- */
 
-/* The text of an address. */
+/* The text of an address; the usual kind by hand, as it stands in every line of an access log. */
 static struct str address(struct slv_request *r, const struct addr *a)
 {
-    char *text = slv_alloc(r, ADDR_TEXT_MAX);
+    char *text = slv_alloc(r, ADDR_TEXT_MAX), *end = text + ADDR_TEXT_MAX, *p = end;
 
-    return (struct str){ text, addr_text(a, text) };
+    if (a->family != ADDR_V4)
+        return (struct str){ text, addr_text(a, text) };
+    for (int i = 3; i >= 0; i--) {
+        p = put_number(p, a->ip[i], 1);
+        if (i > 0)
+            *--p = '.';
+    }
+    return (struct str){ p, (size_t)(end - p) };
 }
 
 /* The text of a port; empty for a socket that has none. */
 static struct str port(struct slv_request *r, const struct addr *a)
 {
-    return a->port ? slv_printf(r, "%u", (unsigned)a->port) : STR("");
+    return a->port ? number(r, a->port, 1) : STR("");
 }
 
 /* $remote_addr */
@@ -366,18 +414,13 @@ static struct str get_remote_addr(struct slv_request *r, void *arg)
 static struct str get_binary_remote_addr(struct slv_request *r, void *arg)
 {
     const struct conn *c = exchange_of(r)->conn;
-    size_t n;
-    char *copy;
 
     (void)arg;
     if (!c)
         return not_found;
     if (c->peer.family != ADDR_V4 && c->peer.family != ADDR_V6)
         return address(r, &c->peer);
-    n = c->peer.family == ADDR_V4 ? 4 : 16;
-    copy = slv_alloc(r, n);
-    memcpy(copy, c->peer.ip, n);
-    return (struct str){ copy, n };
+    return copied(r, (struct str){ (const char *)c->peer.ip, c->peer.family == ADDR_V4 ? 4 : 16 });
 }
 
 /* $remote_port */
@@ -392,19 +435,19 @@ static struct str get_remote_port(struct slv_request *r, void *arg)
 /* $server_addr */
 static struct str get_server_addr(struct slv_request *r, void *arg)
 {
-    const struct conn *c = exchange_of(r)->conn;
+    struct conn *c = exchange_of(r)->conn;
 
     (void)arg;
-    return c ? address(r, &c->local) : not_found;
+    return c ? address(r, conn_local(c)) : not_found;
 }
 
 /* $server_port */
 static struct str get_server_port(struct slv_request *r, void *arg)
 {
-    const struct conn *c = exchange_of(r)->conn;
+    struct conn *c = exchange_of(r)->conn;
 
     (void)arg;
-    return c ? port(r, &c->local) : not_found;
+    return c ? port(r, conn_local(c)) : not_found;
 }
 
 /* $connection */
@@ -413,7 +456,7 @@ static struct str get_connection(struct slv_request *r, void *arg)
     const struct conn *c = exchange_of(r)->conn;
 
     (void)arg;
-    return c ? slv_printf(r, "%llu", (unsigned long long)c->number) : not_found;
+    return c ? number(r, c->number, 1) : not_found;
 }
 
 /* $connection_requests */
@@ -422,7 +465,7 @@ static struct str get_connection_requests(struct slv_request *r, void *arg)
     const struct conn *c = exchange_of(r)->conn;
 
     (void)arg;
-    return c ? slv_printf(r, "%u", c->requests) : not_found;
+    return c ? number(r, c->requests, 1) : not_found;
 }
 
 /* Seconds with three decimals since a monotonic moment. */
@@ -433,8 +476,7 @@ static struct str seconds_since(struct slv_request *r, ms_t moment)
 
     AN(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
     ms = (ms_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - moment;
-    ms = ms < 0 ? 0 : ms;
-    return slv_printf(r, "%lld.%03d", (long long)(ms / 1000), (int)(ms % 1000));
+    return seconds(r, ms < 0 ? 0 : (uint64_t)ms);
 }
 
 /* $connection_time */
@@ -476,21 +518,21 @@ static struct str get_pipe(struct slv_request *r, void *arg)
 static struct str get_status(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%03d", exchange_of(r)->status);
+    return number(r, (uint64_t)exchange_of(r)->status, 3);
 }
 
 /* $bytes_sent */
 static struct str get_bytes_sent(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%llu", (unsigned long long)exchange_sent(exchange_of(r)));
+    return number(r, exchange_sent(exchange_of(r)), 1);
 }
 
 /* $body_bytes_sent */
 static struct str get_body_bytes_sent(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%llu", (unsigned long long)exchange_body_sent(exchange_of(r)));
+    return number(r, exchange_body_sent(exchange_of(r)), 1);
 }
 
 /* $request_completion: "OK" when all of the answer has left. */
@@ -517,7 +559,7 @@ static struct str get_request_sojourn(struct slv_request *r, void *arg)
     (void)arg;
     if (x->handled == 0 || x->handled < x->began)
         return not_found;
-    return slv_printf(r, "%lld", (long long)(x->handled - x->began));
+    return number(r, (uint64_t)(x->handled - x->began), 1);
 }
 
 /* $close_reason: why the answer broke off or the connection ended with it. */
@@ -594,14 +636,14 @@ static struct str get_hostname(struct slv_request *r, void *arg)
 static struct str get_pid(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%ld", (long)getpid());
+    return number(r, (uint64_t)getpid(), 1);
 }
 
 /* $generation: how many configurations were loaded before this one, and one. */
 static struct str get_generation(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%lu", context_of(r)->config->generation);
+    return number(r, context_of(r)->config->generation, 1);
 }
 
 /* $selvage_version */
@@ -616,14 +658,14 @@ static struct str get_selvage_version(struct slv_request *r, void *arg)
 static struct str get_time_local(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%s", stamp_now()->access_log);
+    return copied(r, str_of(stamp_now()->access_log));
 }
 
 /* $time_iso8601 */
 static struct str get_time_iso8601(struct slv_request *r, void *arg)
 {
     (void)arg;
-    return slv_printf(r, "%s", stamp_now()->iso8601);
+    return copied(r, str_of(stamp_now()->iso8601));
 }
 
 /* $msec: seconds since 1970 with three decimals. */
@@ -632,7 +674,7 @@ static struct str get_msec(struct slv_request *r, void *arg)
     const struct stamp *s = stamp_now();
 
     (void)arg;
-    return slv_printf(r, "%lld.%03u", (long long)s->second, s->msec);
+    return seconds(r, (uint64_t)s->second * 1000 + s->msec);
 }
 
 const struct variable_core variables_core[] = {

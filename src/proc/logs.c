@@ -24,10 +24,13 @@ void logs_begin(const char *path)
         return;
     first_log.level = SLV_LOG_NOTICE;
     first_log.file = log_file_get(path);
-    if (log_files_open(&failed) != 0)
-        log_alert(errno, "could not open error log file: open() \"%s\" failed", path);
-    else
+    if (log_files_open(&failed) == 0) {
         log_set_default(&first_log);
+        return;
+    }
+    log_alert(errno, "could not open error log file: open() \"%s\" failed", path);
+    log_file_drop(first_log.file);
+    first_log.file = NULL;
 }
 
 void logs_use(const struct config *config)

@@ -51,12 +51,12 @@ static void worker_ended(struct master *m, struct child *c, int status)
     log_last_words(c);
     if (c->leaving)
         return;
-    if (slots_exited(&g->slots, c->slot, status, now) == SLOT_WAITING
-        && g->slots.list[c->slot].when > now)
+    slots_exited(&g->slots, c->slot, status, now);
+    if (g == m->reload.generation)
+        reload_worker_ended(m, c);
+    else if (g->slots.list[c->slot].state == SLOT_WAITING && g->slots.list[c->slot].when > now)
         log_notice(0, "next worker process in slot %u in %lld s", c->slot,
                    (long long)(g->slots.list[c->slot].delay / 1000));
-    if (g == m->reload.generation && g != m->serving)
-        reload_worker_ended(m, c);
 }
 
 /* The builder has ended. */

@@ -249,8 +249,8 @@ void reload_worker_ended(struct master *m, const struct child *c)
     char why[128];
 
     AN(m->reload.step == RELOAD_STARTS);
-    snprintf(why, sizeof why, "worker process %ld ended before the new generation was ready",
-             (long)c->pid);
+    snprintf(why, sizeof why, "worker process %ld ended before the new generation was ready, "
+             "the error log tells why", (long)c->pid);
     roll_back(m, why);
 }
 

@@ -21,6 +21,7 @@
 
 #include "core/config.h"
 #include "proc/control.h"
+#include "proc/logs.h"
 #include "proc/master.h"
 #include "proc/pollset.h"
 #include "proc/slots.h"
@@ -216,18 +217,6 @@ void upgrade_begin(struct master *m);
 void upgrade_ended(struct master *m);
 
 /* ---- logs.c ------------------------------------------------------------------------------------- */
-
-/* Lines go to this file (NULL: standard error) until there is a configuration. */
-void logs_begin(const char *path);
-
-/* Lines go where this configuration says. config NULL: to standard error. */
-void logs_use(const struct config *config);
-
-/* Opens what the configuration names. 0, or -1 after logging, with the reason in why. */
-int logs_open(char *why, size_t size);
-
-/* Standard error becomes the error log's first file, if that is a file. */
-void logs_take_stderr(const struct config *config);
 
 /* Opens all anew and tells the workers. */
 void logs_reopen(struct master *m);

@@ -146,6 +146,9 @@ typedef struct str slv_getter(struct slv_request *r, void *arg);
 SLV_API int slv_add_variable(struct slv_conf *cf, struct str name, slv_getter *get, void *arg,
                              bool volatile_value);
 
+/* From a getter of a prefix: the name behind it, as "host" of $http_host. Valid until it returns. */
+SLV_API struct str slv_variable_rest(const struct slv_request *r);
+
 /* A PCRE2 pattern. NULL after slv_conf_error(). Named groups become variables. */
 struct slv_regex;
 SLV_API struct slv_regex *slv_regex_compile(struct slv_conf *cf, size_t arg, struct str pattern,

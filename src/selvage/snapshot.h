@@ -1,15 +1,16 @@
 /*
  * snapshot.h - prebuilt images: a module's side of making them and answering from them.
  *
- * A virtual host may have one image: whole answers, made ahead of time, which all workers share. The
- * server keeps the format, the life of an image and the way a request is answered from it; a module
- * says which answers there are and what their bodies look like.
+ * A virtual host may have one image: whole answers, made ahead of time, which all workers share.
+ * The server keeps the format, the life of an image and the way a request is answered from it; a
+ * module says which answers there are and what their bodies look like.
  *
- *   configuration   the module's finish hook calls slv_image_want() for each conf struct under which
- *                   a location answers from the image
- *   building        the module's build hook runs once for each host that wants an image, in a process
- *                   without privileges, before the configuration begins to serve; conf is the module's
- *                   struct of the server block. What the hook adds becomes the image when it returns 0
+ *   configuration   the module's finish hook calls slv_image_want() for each conf struct under
+ *                   which a location answers from the image
+ *   building        the module's build hook runs once for each host that wants an image, in a
+ *                   process without privileges, before the configuration begins to serve; conf is
+ *                   the module's struct of the server block. What the hook adds becomes the image
+ *                   when it returns 0
  *   serving         the module's content hook calls slv_image_answer()
  *
  * Nobody sees half an image: workers get it when it is finished and can no longer change.
@@ -25,16 +26,16 @@ struct slv_conf;
 struct slv_module;
 struct slv_build;
 
-/* ---- Configuration ------------------------------------------------------------------------------ */
+/* ---- Configuration --------------------------------------------------------------------------- */
 
 /*
- * From the finish hook of module m: blocks that have the struct conf answer from their host's image.
- * Blocks that share the struct are meant with it. Returns 0, or -1 after slv_conf_error() where another
- * module makes images already.
+ * From the finish hook of module m: blocks that have the struct conf answer from their host's
+ * image. Blocks that share the struct are meant with it. Returns 0, or -1 after slv_conf_error()
+ * where another module makes images already.
  */
 SLV_API int slv_image_want(struct slv_conf *cf, const struct slv_module *m, const void *conf);
 
-/* ---- Building ----------------------------------------------------------------------------------- */
+/* ---- Building -------------------------------------------------------------------------------- */
 
 /* A directory that a location serves files from; or a file, where the location is for one path. */
 struct slv_tree {
@@ -50,23 +51,24 @@ struct slv_tree {
 SLV_API const char *slv_build_name(const struct slv_build *b);
 
 /*
- * The directories that the host's locations serve files from, i from 0 on: false behind the last. They
- * may lie in one another and several may stand for one path, so each file must be looked up with
- * slv_build_request(): the location of its path may serve another file. Views live as long as b.
+ * The directories that the host's locations serve files from, i from 0 on: false behind the last.
+ * They may lie in one another and several may stand for one path, so each file must be looked up
+ * with slv_build_request(): the location of its path may serve another file. Views live as long as
+ * b.
  */
 SLV_API bool slv_build_tree(const struct slv_build *b, size_t i, struct slv_tree *out);
 
 /*
  * A GET of path that nobody sent, routed as a real one: its location tells by slv_request_conf(),
- * slv_request_file() and slv_request_type() how the path would be answered. path must outlive it. Given
- * back with slv_build_drop(), which nulls *r.
+ * slv_request_file() and slv_request_type() how the path would be answered. path must outlive it.
+ * Given back with slv_build_drop(), which nulls *r.
  */
 SLV_API struct slv_request *slv_build_request(struct slv_build *b, struct str path);
 SLV_API void slv_build_drop(struct slv_build *b, struct slv_request **r);
 
 /*
- * Why answers of the request's location cannot be made ahead of time: something in them depends on the
- * request or on the time. NULL: they can. A constant text that continues "left out: ".
+ * Why answers of the request's location cannot be made ahead of time: something in them depends on
+ * the request or on the time. NULL: they can. A constant text that continues "left out: ".
  */
 SLV_API const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r);
 
@@ -83,30 +85,32 @@ struct slv_prebuilt {
     struct timespec modified;      /* becomes Last-Modified */
     struct str content_type;       /* from slv_request_type(), or empty */
     struct str cache_control;      /* said where the location says none itself; may be empty */
-    bool negotiated;               /* say "Vary: Accept-Encoding", even where there is one variant */
+    bool negotiated;               /* say "Vary: Accept-Encoding", also with one variant */
     const struct slv_variant *variants; /* identity first, each coding at most once */
     size_t count;
 };
 
 /*
- * Adds an answer with all that its location would put into the head: Server, add_header, expires, ETag
- * (strong, of the content of each variant), Last-Modified, and the shorter head of 304. Equal bodies
- * are kept once. The path must be new and its location without obstacle. Returns 0; -1 after
+ * Adds an answer with all that its location would put into the head: Server, add_header, expires,
+ * ETag (strong, of the content of each variant), Last-Modified, and the shorter head of 304. Equal
+ * bodies are kept once. The path must be new and its location without obstacle. Returns 0; -1 after
  * slv_log() when the image cannot grow, and then the hook should return -1 as well.
  */
 SLV_API int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p);
 
 /*
- * Answers a new path, that of a directory, exactly as one that was added, its index file. Adds nothing
- * where the request has to go through the core: the two belong to different locations, or "index" of
- * the directory's has variables. 0 or -1 as above.
+ * Answers a new path, that of a directory, exactly as one that was added, its index file. Adds
+ * nothing where the request has to go through the core: the two belong to different locations, or
+ * "index" of the directory's has variables. 0 or -1 as above.
  */
 SLV_API int slv_build_alias(struct slv_build *b, struct str path, struct str of);
 
 /* The path has been added. */
 SLV_API bool slv_build_has(const struct slv_build *b, struct str path);
 
-/* The most bytes that the image may have; without this call there is no limit. To be called first. */
+/*
+ * The most bytes that the image may have; without this call there is no limit. To be called first.
+ */
 SLV_API void slv_build_limit(struct slv_build *b, int64_t bytes);
 
 /* Bytes of the image so far. */
@@ -116,14 +120,14 @@ SLV_API int64_t slv_build_size(const struct slv_build *b);
 SLV_API void slv_build_say(struct slv_build *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- Serving ------------------------------------------------------------------------------------ */
+/* ---- Serving --------------------------------------------------------------------------------- */
 
 /*
  * Answers GET and HEAD from the image of the request's host: chooses the variant by Accept-Encoding
  * (the server's order between equals: br, zstd, gzip, identity; identity also where the client
  * accepts nothing that there is), applies preconditions (RFC 9110 section 13) to it, and ranges.
- * Returns SLV_DONE; 412; or SLV_DECLINED for other methods, for paths that are not in the image, while
- * an error page is being made, and where the location that serves is not the one of the path.
+ * Returns SLV_DONE; 412; or SLV_DECLINED for other methods, for paths that are not in the image,
+ * while an error page is being made, and where the location that serves is not the one of the path.
  * Allocates nothing for a plain request, HEAD or 304.
  */
 SLV_API int slv_image_answer(struct slv_request *r);

@@ -1,9 +1,9 @@
 /*
  * fuzz_snapshot.c - prebuilt images that somebody hostile wrote.
  *
- * The input is an image. It is checked as it is, and again with the checksum of its header mended, so
- * that the checks behind it are reached. Of an image that passes, every byte that a reader may touch
- * is touched, and the paths of its own entries are looked up.
+ * The input is an image. It is checked as it is, and again with the checksum of its header mended,
+ * so that the checks behind it are reached. Of an image that passes, every byte that a reader may
+ * touch is touched, and the paths of its own entries are looked up.
  */
 #include "core/snapshot.h"
 

@@ -1,6 +1,8 @@
 /*
- * test_snapshot.c - the format of prebuilt images: what is written is found, what is damaged is refused.
+ * test_snapshot.c - the format of prebuilt images: what is written is found, what is damaged is
+ * refused.
  */
+#include "core/image_head.h"
 #include "core/snapshot.h"
 
 #include "suite.h"
@@ -322,7 +324,7 @@ static void test_write_error(void)
     close(fd);
 }
 
-/* ---- Damage ------------------------------------------------------------------------------------- */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
 /* Recomputes the header's checksum, so that a check behind it is what refuses. */
 static void seal_header(struct image *im)
@@ -332,7 +334,9 @@ static void seal_header(struct image *im)
     h->header_sum = snapshot_header_sum(h);
 }
 
-/* Sets size bytes at an offset to those of value, mends the header, and says whether it is refused. */
+/*
+ * Sets size bytes at an offset to those of value, mends the header, and says whether it is refused.
+ */
 static bool refused(size_t at, size_t size, uint64_t value, bool mend)
 {
     struct image im = make_small(1);
@@ -468,6 +472,64 @@ static void test_damage(void)
     free(im.base);
 }
 
+/* ---- Heads ----------------------------------------------------------------------------------- */
+
+/* What goes in and what comes out, field by field. */
+static void test_heads(void)
+{
+    static const struct {
+        const char *fields, *cache_control;
+        enum coding coding;
+        bool negotiated, drop_expires;
+        const char *full, *brief, *extra;
+    } rows[] = {
+        { "Server: s\r\nContent-Type: t\r\nContent-Length: 5\r\nETag: \"e\"\r\n\r\n", "",
+          CODING_IDENTITY, false, false,
+          "Server: s\r\nContent-Type: t\r\nContent-Length: 5\r\nETag: \"e\"\r\n\r\n",
+          "Server: s\r\nETag: \"e\"\r\n\r\n", "" },
+        { "ETag: \"e\"\r\n\r\n", "no-store", CODING_GZIP, true, false,
+          "ETag: \"e\"\r\nCache-Control: no-store\r\nVary: Accept-Encoding\r\n"
+          "Content-Encoding: gzip\r\n\r\n",
+          "ETag: \"e\"\r\nCache-Control: no-store\r\nVary: Accept-Encoding\r\n\r\n",
+          "Cache-Control: no-store\r\nVary: Accept-Encoding\r\n" },
+        { "cache-control: private\r\nVary: Origin, accept-encoding\r\nETag: \"e\"\r\n\r\n",
+          "no-store", CODING_IDENTITY, true, false,
+          "cache-control: private\r\nVary: Origin, accept-encoding\r\nETag: \"e\"\r\n\r\n",
+          "cache-control: private\r\nVary: Origin, accept-encoding\r\nETag: \"e\"\r\n\r\n", "" },
+        { "Vary: Origin\r\nETag: \"e\"\r\n\r\n", "", CODING_BR, true, false,
+          "Vary: Origin\r\nETag: \"e\"\r\nVary: Accept-Encoding\r\nContent-Encoding: br\r\n\r\n",
+          "Vary: Origin\r\nETag: \"e\"\r\nVary: Accept-Encoding\r\n\r\n",
+          "Vary: Accept-Encoding\r\n" },
+        { "Expires: then\r\nCache-Control: max-age=1\r\nETag: \"e\"\r\n\r\n", "", CODING_IDENTITY,
+          false, true, "Cache-Control: max-age=1\r\nETag: \"e\"\r\n\r\n",
+          "Cache-Control: max-age=1\r\nETag: \"e\"\r\n\r\n", "" },
+        { "Expires: then\r\nETag: \"e\"\r\n\r\n", "", CODING_IDENTITY, false, true,
+          "Expires: then\r\nETag: \"e\"\r\n\r\n", "Expires: then\r\nETag: \"e\"\r\n\r\n", "" }
+    };
+    struct image_head out;
+    struct arena a;
+
+    arena_init(&a, 1024);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct image_head_input in = {
+            str_of(rows[i].fields), str_of(rows[i].cache_control), rows[i].coding,
+            rows[i].negotiated, rows[i].drop_expires
+        };
+
+        image_head_make(&a, &in, &out);
+        SUITE_CHECK(str_eq(out.full, str_of(rows[i].full)), "row %zu: %.*s", i, STR_ARG(out.full));
+        SUITE_CHECK(str_eq(out.brief, str_of(rows[i].brief)), "row %zu: %.*s", i,
+                    STR_ARG(out.brief));
+        SUITE_CHECK(str_eq(out.extra, str_of(rows[i].extra)), "row %zu: %.*s", i,
+                    STR_ARG(out.extra));
+        SUITE_CHECK(str_eq(out.etag, STR("\"e\"")), "row %zu", i);
+        SUITE_CHECK(out.etag.p > out.brief.p && out.etag.p < out.brief.p + out.brief.n, "row %zu",
+                    i);
+        arena_reset(&a);
+    }
+    arena_free(&a);
+}
+
 /* Runs the suites. */
 int main(void)
 {
@@ -481,9 +543,11 @@ int main(void)
         { "header fields", test_header_fields }, { "entry fields", test_entry_fields },
         { "slots", test_slots }, { "any byte", test_damage }, CU_TEST_INFO_NULL
     };
+    CU_TestInfo heads[] = { { "fields", test_heads }, CU_TEST_INFO_NULL };
     CU_SuiteInfo suites[] = {
         { "image", NULL, NULL, NULL, NULL, image },
-        { "damage", NULL, NULL, NULL, NULL, damage }, CU_SUITE_INFO_NULL
+        { "damage", NULL, NULL, NULL, NULL, damage },
+        { "heads", NULL, NULL, NULL, NULL, heads }, CU_SUITE_INFO_NULL
     };
 
     return suite_main("snapshot", suites);

@@ -1,5 +1,5 @@
 /*
- * linked.c - the modules that are part of the server. This list is all that knows them by name.
+ * linked.c - the modules that are part of the server: the one list that knows them by name.
  */
 #include "core/module.h"
 
