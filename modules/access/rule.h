@@ -18,15 +18,15 @@ struct access_rule {
 };
 
 /*
- * Reads "all", "unix:", an address or a network (192.0.2.0/24, 2001:db8::/32). An IPv4-mapped address
- * is read as IPv4, because that is how peers are compared. *cut: bits that the mask does not cover
- * were set, and have been cleared. Returns 0, or -1 where it is none of these.
+ * Reads "all", "unix:", an address or a network (192.0.2.0/24, 2001:db8::/32). An IPv4-mapped
+ * address is read as IPv4, because that is how peers are compared. *cut: bits that the mask does not
+ * cover were set, and have been cleared. Returns 0, or -1 where it is none of these.
  */
 int access_rule_parse(struct str text, struct access_rule *out, bool *cut);
 
 /*
- * Does the rule speak of this peer? length: 4 or 16 bytes of ip, or 0 for a peer without an address.
- * An IPv4-mapped peer is compared as IPv4.
+ * Does the rule speak of this peer? length: 4 or 16 bytes of ip, or 0 for a peer without an
+ * address. An IPv4-mapped peer is compared as IPv4.
  */
 bool access_rule_matches(const struct access_rule *rule, const uint8_t ip[16], int length);
 

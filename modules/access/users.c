@@ -1,9 +1,9 @@
 /*
  * users.c - password files and verified passwords, kept per worker.
  *
- * A page of fifty files sends the same password fifty times, and a hash that is good takes a tenth of
- * a second: what matched is remembered as a keyed digest of hash and password. Only successes are, so
- * nobody can fill it from outside, and a changed hash never hits.
+ * A page of fifty files sends the same password fifty times, and a hash that is good takes a tenth
+ * of a second: what matched is remembered as a keyed digest of hash and password. Only successes
+ * are, so nobody can fill it from outside, and a changed hash never hits.
  */
 #include "users.h"
 

@@ -1,8 +1,9 @@
 /*
  * users.h - the files of auth_basic_user_file, and what has been found out with them.
  *
- * One set of caches per worker. Nothing here decides anything: a file is read again when it is another
- * one than before, and a password that was right once is right as long as its hash is the same.
+ * One set of caches per worker. Nothing here decides anything: a file is read again when it is
+ * another one than before, and a password that was right once is right as long as its hash is the
+ * same.
  */
 #ifndef SLV_ACCESS_USERS_H
 #define SLV_ACCESS_USERS_H

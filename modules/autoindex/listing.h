@@ -33,8 +33,9 @@ struct listing_text {
 void listing_sort(struct listing_entry *entries, size_t count);
 
 /*
- * The page for the directory that is reached as path, as nginx writes it: programs that read nginx's
- * listings read these. Names are cut after 50 characters; they count as UTF-8 where they are that.
+ * The page for the directory that is reached as path, as nginx writes it: programs that read
+ * nginx's listings read these. Names of more than 50 characters are cut; they count as UTF-8 where
+ * they are that.
  */
 void listing_html(struct listing_text *out, struct str path, const struct listing_entry *entries,
                   size_t count, const struct listing_style *style);

@@ -1,8 +1,8 @@
 /*
  * static.c - the module that serves files from disk.
  *
- * What it knows of HTTP is which file a path means and in which content coding there is one. The core
- * does the rest: conditional requests, ranges, fields, error pages.
+ * What it knows of HTTP is which file a path means and in which content coding there is one. The
+ * core does the rest: conditional requests, ranges, fields, error pages.
  */
 #include <selvage/module.h>
 
@@ -99,9 +99,9 @@ static int set_precompressed(struct slv_conf *cf, const struct slv_directive *d,
         while (c < SLV_CODING_COUNT && !str_eq(word, codings[c].word))
             c++;
         if (c == SLV_CODING_COUNT)
-            return slv_conf_error(cf, i, "invalid value \"%.*s\" in \"precompressed\" directive, it "
-                                  "must be \"off\" or a list of \"br\", \"zstd\" and \"gzip\"",
-                                  STR_ARG(word));
+            return slv_conf_error(cf, i, "invalid value \"%.*s\" in \"precompressed\" directive, "
+                                  "it must be \"off\" or a list of \"br\", \"zstd\" and "
+                                  "\"gzip\"", STR_ARG(word));
         for (size_t k = 0; k < field->count; k++)
             if (field->order[k] == c)
                 return slv_conf_error(cf, i, "duplicate value \"%.*s\"", STR_ARG(word));
@@ -297,8 +297,8 @@ static struct str etag_of(struct slv_request *r, const struct static_file *f)
 /*
  * Reads a small file. Asking for one byte more than there should be tells without another call
  * whether the file has changed since it was looked at. Where it has, it is looked at again; f then
- * says what was read. *whole: what was read is what f describes. Returns 0, or -1 with errno. A file
- * that has grown too large in the meantime is cut: *n is then more than SMALL_MAX.
+ * says what was read. *whole: what was read is what f describes. Returns 0, or -1 with errno. A
+ * file that has grown too large in the meantime is not read: *n is then more than SMALL_MAX.
  */
 static int read_small(struct slv_request *r, struct static_file *f, char **data, size_t *n,
                       bool *whole)
@@ -347,8 +347,11 @@ static bool wants_bytes(const struct slv_request *r, struct str etag)
     return r->method != SLV_HEAD && !str_eq(slv_header_in(r, SLV_H_IF_NONE_MATCH), etag);
 }
 
-/* Makes the answer's body and validators. 0, or -1 with errno; the file is given back or taken over. */
-static int fill_response(struct slv_request *r, struct static_file *f, struct slv_response *response)
+/*
+ * Makes the answer's body and validators. 0, or -1 with errno; the file is given back or taken over.
+ */
+static int fill_response(struct slv_request *r, struct static_file *f,
+                         struct slv_response *response)
 {
     size_t n = 0;
     char *data;
@@ -400,7 +403,10 @@ static int check_cached(const struct static_conf *c, struct str name,
     return get_file(c, name, rule, f);
 }
 
-/* Answers with an open regular file, which is taken over. type_name: whose extension tells the type. */
+/*
+ * Answers with an open regular file, which is taken over. type_name: the name whose extension tells
+ * the media type.
+ */
 static int send_file(struct slv_request *r, const struct static_conf *c, struct str name,
                      const struct symlink_rule *rule, struct str type_name, enum slv_coding coding,
                      struct static_file *f)
@@ -659,7 +665,7 @@ static int serve_directory(struct slv_request *r, const struct static_conf *c)
     return SLV_DECLINED;
 }
 
-/* Does a component of the path lead upwards? The core has normalised it, and nothing rests on that. */
+/* Does a part of the path lead upwards? The core has normalised it, but nothing rests on that. */
 static bool leads_up(struct str path)
 {
     for (size_t i = 0; i + 2 < path.n; i++)

@@ -14,26 +14,45 @@
 static char *area;                 /* the first argument */
 static size_t area_size;           /* up to the end of the last argument or environment string */
 
+/* The environment's new place. Kept here, because libc forgets strings that it replaces. */
+static char **new_environ;
+static char *new_text;
+
+/* Copies the environment to the heap. */
+static void move_environment(size_t count, size_t size)
+{
+    size_t used = 0;
+
+    new_environ = mem_zalloc((count + 1) * sizeof *new_environ);
+    new_text = mem_alloc(size);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(environ[i]) + 1;
+
+        AN(used + n <= size);
+        new_environ[i] = memcpy(new_text + used, environ[i], n);
+        used += n;
+    }
+    environ = new_environ;
+}
+
 void title_init(int argc, char **argv)
 {
-    char *end, **moved;
-    size_t count = 0;
+    size_t count = 0, size = 0;
+    char *end;
 
     AN(argc > 0);
+    AN(new_environ == NULL);
     area = end = argv[0];
     for (int i = 0; i < argc; i++)
         if (argv[i] == end)
             end += strlen(argv[i]) + 1;
-    while (environ[count])
-        count++;
-    moved = mem_zalloc((count + 1) * sizeof *moved);
-    for (size_t i = 0; i < count; i++) {
-        if (environ[i] == end)
-            end += strlen(environ[i]) + 1;
-        moved[i] = mem_strdup(environ[i]);
+    for (; environ[count]; count++) {
+        if (environ[count] == end)
+            end += strlen(environ[count]) + 1;
+        size += strlen(environ[count]) + 1;
     }
-    environ = moved;
     area_size = (size_t)(end - area);
+    move_environment(count, size);
 }
 
 void title_set(const char *format, ...)

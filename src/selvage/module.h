@@ -74,7 +74,7 @@ struct slv_module {
 
     /*
      * In the builder, a process of its own without privileges, before a generation starts to serve:
-     * make what workers share and give it with slv_build_give(). 0, or -1 after slv_log().
+     * make the answers that workers share, with slv_build_add() (snapshot.h). 0, or -1 after slv_log().
      */
     int (*build)(struct slv_build *b, void *conf);
 
