@@ -3,10 +3,12 @@
  */
 #include "core/module.h"
 
-extern const struct slv_module module_access, module_static, module_autoindex;
+extern const struct slv_module module_access, module_auth_basic, module_static,
+    module_autoindex;
 
 const struct slv_module *const linked_modules[] = {
     &module_access,
+    &module_auth_basic,
     &module_static,
     &module_autoindex,
     NULL,

@@ -19,8 +19,8 @@ struct access_rule {
 
 /*
  * Reads "all", "unix:", an address or a network (192.0.2.0/24, 2001:db8::/32). An IPv4-mapped
- * address is read as IPv4, because that is how peers are compared. *cut: bits that the mask does not
- * cover were set, and have been cleared. Returns 0, or -1 where it is none of these.
+ * address is read as IPv4, because that is how peers are compared. *cut: bits that the mask does
+ * not cover were set, and have been cleared. Returns 0, or -1 where it is none of these.
  */
 int access_rule_parse(struct str text, struct access_rule *out, bool *cut);
 

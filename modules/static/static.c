@@ -281,15 +281,25 @@ static char *put_hex(char *out, uint64_t value)
     return out;
 }
 
-/* The entity-tag in nginx's form. */
-static struct str etag_of(struct slv_request *r, const struct static_file *f)
+/*
+ * The entity-tag in nginx's form; a precompressed sibling's also names its coding, because siblings
+ * that were made in one second may well have the same size.
+ */
+static struct str etag_of(struct slv_request *r, const struct static_file *f,
+                          enum slv_coding coding)
 {
-    char *p = slv_alloc(r, 2 * 16 + 3), *end = p;
+    struct str word = coding == SLV_CODING_IDENTITY ? STR("") : codings[coding].word;
+    char *p = slv_alloc(r, 2 * 16 + 4 + word.n), *end = p;
 
     *end++ = '"';
     end = put_hex(end, (uint64_t)f->mtime);
     *end++ = '-';
     end = put_hex(end, (uint64_t)f->size);
+    if (word.n) {
+        *end++ = '-';
+        memcpy(end, word.p, word.n);
+        end += word.n;
+    }
     *end++ = '"';
     return (struct str){ p, (size_t)(end - p) };
 }
@@ -348,9 +358,10 @@ static bool wants_bytes(const struct slv_request *r, struct str etag)
 }
 
 /*
- * Makes the answer's body and validators. 0, or -1 with errno; the file is given back or taken over.
+ * Makes the answer's body and validators. 0, or -1 with errno; the file is given back or taken
+ * over.
  */
-static int fill_response(struct slv_request *r, struct static_file *f,
+static int fill_response(struct slv_request *r, struct static_file *f, enum slv_coding coding,
                          struct slv_response *response)
 {
     size_t n = 0;
@@ -358,7 +369,7 @@ static int fill_response(struct slv_request *r, struct static_file *f,
     bool whole = true;
     int error;
 
-    response->etag = etag_of(r, f);
+    response->etag = etag_of(r, f, coding);
     response->last_modified = f->mtime;
     if (f->size > SMALL_MAX || !wants_bytes(r, response->etag)) {
         body_of_file(f, &response->body);
@@ -371,7 +382,7 @@ static int fill_response(struct slv_request *r, struct static_file *f,
         return -1;
     }
     /* What was read while somebody wrote is the best there is, but nothing to be named or kept. */
-    response->etag = whole || n > SMALL_MAX ? etag_of(r, f) : STR("");
+    response->etag = whole || n > SMALL_MAX ? etag_of(r, f, coding) : STR("");
     response->last_modified = whole || n > SMALL_MAX ? f->mtime : 0;
     if (n > SMALL_MAX) {
         body_of_file(f, &response->body);
@@ -419,7 +430,7 @@ static int send_file(struct slv_request *r, const struct static_conf *c, struct 
         put_file(f);
         return 404;
     }
-    if (fill_response(r, f, &response) != 0) {
+    if (fill_response(r, f, coding, &response) != 0) {
         slv_log(r, SLV_LOG_CRIT, errno, "pread() \"%.*s\" failed", STR_ARG(name));
         return 500;
     }

@@ -15,7 +15,8 @@
 
 #include <stdlib.h>
 
-#define CONFIG_ARENA (64 * 1024)
+/* Large enough to be a mapping of its own, which goes back to the system when a generation ends. */
+#define CONFIG_ARENA (256 * 1024)
 
 /* Places in the list of modules; config_load() puts them there. */
 enum { PROCESS_INDEX, CORE_INDEX, LINKED_INDEX };

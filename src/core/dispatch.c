@@ -214,6 +214,7 @@ static int run_try_files(struct slv_request *r, struct context *ctx)
 static int run_content(struct slv_request *r, struct context *ctx)
 {
     const struct config *config = ctx->config;
+    struct str name;
 
     for (size_t i = 0; i < config->content_count; i++) {
         size_t index = config->content[i];
@@ -222,8 +223,11 @@ static int run_content(struct slv_request *r, struct context *ctx)
         if (result != SLV_DECLINED)
             return result;
     }
-    /* Nobody's: a directory that may not be listed, or nothing at all. */
-    return r->path.n && r->path.p[r->path.n - 1] == '/' ? 403 : 404;
+    if (!r->path.n || r->path.p[r->path.n - 1] != '/')
+        return 404;
+    name = files_name(r, r->path);
+    slv_log(r, SLV_LOG_ERROR, 0, "directory index of \"%.*s\" is forbidden", STR_ARG(name));
+    return 403;
 }
 
 /* From try_files on. */
