@@ -60,7 +60,7 @@ int addr_parse(struct str text, struct addr *out)
 {
     char z[INET6_ADDRSTRLEN + 1];
 
-    if (text.n == 0 || text.n >= sizeof z)
+    if (text.n == 0 || text.n >= sizeof z || memchr(text.p, '\0', text.n))
         return -1;
     memcpy(z, text.p, text.n);
     z[text.n] = '\0';

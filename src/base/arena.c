@@ -96,6 +96,9 @@ void *arena_alloc(struct arena *a, size_t size)
 
     CHECK_OBJ(a, ARENA_MAGIC);
     AN(size <= SIZE_MAX / 2);
+    /* No bytes have an address of their own too. */
+    if (size == 0)
+        size = 1;
     if (ONE_BLOCK_EACH) {
         add_block(a, size);
         a->next = a->end;

@@ -40,6 +40,7 @@ struct conn *conn_new(const struct adapter *adapter, void *state, ms_t now)
     c->adapter = adapter;
     c->state = state;
     c->opened = c->last_write = now;
+    c->was_empty = true;
     c->send_timeout = MS_NEVER;
     return c;
 }
@@ -86,6 +87,14 @@ unsigned conn_want(const struct conn *c)
     return c->shut ? CONN_READ : CONN_SHUT;
 }
 
+/* The first entry of a turn: what is queued from here on waits since now, not since it last wrote. */
+static void begin_turn(struct conn *c, ms_t now)
+{
+    if (c->was_empty)
+        c->last_write = now;
+    c->was_empty = false;
+}
+
 /* Feeds bytes until the adapter pauses; returns how many it took. */
 static size_t feed(struct conn *c, char *data, size_t n, ms_t now)
 {
@@ -115,6 +124,15 @@ static void keep(struct conn *c, const char *data, size_t n)
 }
 
 /*
+ * It is closing with bytes left over: the peer goes on sending, and to close at once would meet its
+ * next bytes with a reset that can take the last answer away.
+ */
+static void linger_for_more(struct conn *c)
+{
+    c->linger = c->lingering_time > 0;
+}
+
+/*
  * Feeds what was kept. The adapter may hold views into it until the end of the turn, so the bytes that
  * it took stay where they are and the rest is what conn_settle() keeps.
  */
@@ -133,6 +151,7 @@ void conn_received(struct conn *c, char *data, size_t n, ms_t now)
     CHECK_OBJ(c, CONN_MAGIC);
     if (c->broken)
         return;
+    begin_turn(c, now);
     if (n == 0) {
         c->eof = true;
         if (!c->closing)
@@ -148,8 +167,12 @@ void conn_received(struct conn *c, char *data, size_t n, ms_t now)
         return;
     }
     used = feed(c, data, n, now);
-    if (used < n && !c->closing)
+    if (used == n)
+        return;
+    if (!c->closing)
         keep(c, data + used, n - used);
+    else
+        linger_for_more(c);
 }
 
 size_t conn_output(const struct conn *c, struct iovec *iov, size_t max,
@@ -171,6 +194,8 @@ static void turn(struct conn *c, ms_t now)
         if (!c->closing)
             feed_kept(c, now);
     } while (c->in_fed != fed && !c->broken);
+    if (c->eof && !c->closing && !conn_kept(c))
+        c->adapter->eof(c->state, c, now);
 }
 
 void conn_sent(struct conn *c, size_t n, ms_t now)
@@ -184,8 +209,10 @@ void conn_sent(struct conn *c, size_t n, ms_t now)
 void conn_woken(struct conn *c, ms_t now)
 {
     CHECK_OBJ(c, CONN_MAGIC);
-    if (!c->broken)
-        turn(c, now);
+    if (c->broken)
+        return;
+    begin_turn(c, now);
+    turn(c, now);
 }
 
 void conn_wake(struct conn *c)
@@ -230,6 +257,7 @@ ms_t conn_deadline(const struct conn *c)
 void conn_expired(struct conn *c, ms_t now)
 {
     CHECK_OBJ(c, CONN_MAGIC);
+    begin_turn(c, now);
     if (conn_deadline(c) > now)
         return;
     if (!outq_empty(&c->out) && c->last_write + c->send_timeout <= now)
@@ -245,8 +273,11 @@ void conn_settle(struct conn *c)
     CHECK_OBJ(c, CONN_MAGIC);
     c->adapter->settle(c->state, c);
     outq_settle(&c->out);
+    c->was_empty = outq_empty(&c->out);
     if (!c->in)
         return;
+    if (c->closing && conn_kept(c))
+        linger_for_more(c);
     c->in_size -= c->in_fed;
     memmove(c->in, c->in + c->in_fed, c->in_size);
     c->in_fed = 0;

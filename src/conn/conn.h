@@ -64,7 +64,10 @@ struct adapter {
      * changed in place. They stay where they are until settle or the next feed.
      */
     size_t (*feed)(void *state, struct conn *c, char *data, size_t n, ms_t now);
-    /* The peer sends no more. */
+    /*
+     * The peer sends no more. Called at once, though kept bytes may wait still (conn_kept()), and
+     * again when those have been fed.
+     */
     void (*eof)(void *state, struct conn *c, ms_t now);
     /* Bytes would be taken now. */
     bool (*may_feed)(const void *state);
@@ -97,6 +100,7 @@ struct conn {
     bool linger;                   /* after that, read and drop until the peer closes */
     bool shut;                     /* the driver has shut the writing side */
     bool broken;                   /* the transport is of no more use */
+    bool was_empty;                /* nothing waited to be written when the last turn ended */
     uint8_t options;               /* CONN_NO_… */
     unsigned requests;             /* served or begun on this connection */
     const struct adapter *adapter;
@@ -104,7 +108,7 @@ struct conn {
     char *in;                      /* bytes kept for the next feed; NULL mostly */
     uint32_t in_size, in_room, in_fed; /* in_fed: taken in this turn */
     struct outq out;
-    ms_t last_write;               /* when bytes last left, or the queue was last empty */
+    ms_t last_write;               /* when bytes last left, or began to wait */
     ms_t linger_until;
     ms_t send_timeout, lingering_time; /* the adapter keeps them up to date */
     /* For logs and access rules; set by the driver after conn_new(). */
@@ -125,6 +129,12 @@ struct conn *conn_new(const struct adapter *adapter, void *state, ms_t now);
 void conn_free(struct conn **c);
 
 unsigned conn_want(const struct conn *c);
+
+/* Bytes were read that have not been fed yet; those of the feed in hand count. */
+static inline bool conn_kept(const struct conn *c)
+{
+    return c->in_size > c->in_fed;
+}
 
 /*
  * n bytes arrived at data, which belongs to the driver and may be changed; 0: the peer sends no more.

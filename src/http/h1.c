@@ -20,9 +20,6 @@
 /* Answers on their way at a time; more requests wait. Bounds memory, and the age of what is queued. */
 #define FLYING_MAX 64
 
-/* Parsing waits while more than this is queued. */
-#define QUEUE_MAX (1024 * 1024)
-
 /* A source is asked for more while less than this is queued. */
 #define LOW_MARK (64 * 1024)
 
@@ -41,6 +38,7 @@ struct h1 {
     struct link flying;
     char *partial;                 /* an unfinished head */
     size_t partial_size, partial_room;
+    char *spent;                   /* one that was finished in this turn: views point into it */
     size_t head_seen;              /* bytes of cur's head so far */
     int64_t unread;                /* bytes of cur's body that came after its answer */
     ms_t since;                    /* the head's end, or when the connection became idle */
@@ -82,7 +80,9 @@ static void land(struct h1 *h, struct conn *c, ms_t now)
             return;
         list_remove(&x->link);
         h->flying_count--;
-        h->since = now;
+        /* A request that is being received has its own clock in there. */
+        if (!h->cur)
+            h->since = now;
         done(x, CLOSE_NONE);
     }
 }
@@ -116,6 +116,18 @@ static void advance(struct h1 *h, struct conn *c)
         retire(h, c);
 }
 
+/* cur's head is complete, or as complete as it will be. */
+static void finish_head(struct h1 *h)
+{
+    h->head_done = true;
+    if (!h->partial)
+        return;
+    AN(h->spent == NULL);
+    h->spent = h->partial;
+    h->partial = NULL;
+    h->partial_size = h->partial_room = 0;
+}
+
 /* Asks cur's source for more while there is room. */
 static void pull(struct h1 *h, struct conn *c)
 {
@@ -131,21 +143,40 @@ static void pull(struct h1 *h, struct conn *c)
     }
 }
 
-/* Refuses cur with a status; what follows on this connection is not looked at. */
+/*
+ * Refuses cur with a status; what follows on this connection is not looked at. The refusal may itself
+ * be promised or streamed.
+ */
 static void refuse(struct h1 *h, struct conn *c, int status)
 {
     struct exchange *x = h->cur;
 
     x->close_after = true;
-    h->head_done = true;
-    if (x->answer == ANSWER_NONE)
+    finish_head(h);
+    if (!x->head_size) {
+        /* As much as came of it: the log wants to see it. */
+        x->head_size = h->head_seen;
+        x->received = (int64_t)h->head_seen;
+    }
+    x->body_expected = false;
+    if (x->answer == ANSWER_NONE || x->answer == ANSWER_LATER) {
+        x->answer = ANSWER_NONE;
         x->hooks->refuse(x, status);
+    }
     if (x->answer == ANSWER_NONE)
         respond_abandon(x);
-    if (!c->broken && x->answer == ANSWER_COMPLETE) {
-        x->keep_alive = false;
-        retire(h, c);
-    }
+    x->keep_alive = false;
+    pull(h, c);
+    advance(h, c);
+}
+
+/* What the limits say about the socket. */
+static void adopt_limits(struct h1 *h, struct conn *c)
+{
+    h->limits = h->cur->limits;
+    c->send_timeout = h->limits->send_timeout;
+    c->lingering_time = h->limits->lingering_time;
+    c->options = h->limits->options;
 }
 
 /* Begins an exchange. */
@@ -159,9 +190,11 @@ static void begin(struct h1 *h, struct conn *c, ms_t now)
     h->head_done = false;
     h->head_seen = 0;
     h->unread = 0;
+    x->out_begin = outq_end(&c->out);
     c->requests++;
     parse_begin(x);
     x->hooks->begin(x);
+    adopt_limits(h, c);
 }
 
 /* The head is complete: the application looks at it, and may answer already. */
@@ -169,13 +202,10 @@ static void head_complete(struct h1 *h, struct conn *c, ms_t now)
 {
     struct exchange *x = h->cur;
 
-    h->head_done = true;
+    finish_head(h);
     h->since = now;
     x->hooks->headers(x);
-    h->limits = x->limits;
-    c->send_timeout = x->limits->send_timeout;
-    c->lingering_time = x->limits->lingering_time;
-    c->options = x->limits->options;
+    adopt_limits(h, c);
     if (c->broken || !x->body_expected || x->answer != ANSWER_NONE)
         return;
     if (x->limits->body_max && x->req.content_length > x->limits->body_max) {
@@ -197,8 +227,8 @@ static void message_complete(struct h1 *h, struct conn *c, ms_t now)
     if (x->answer == ANSWER_NONE)
         x->hooks->request(x);
     if (x->answer == ANSWER_NONE) {
-        x->close_after = true;
-        x->hooks->refuse(x, 500);
+        refuse(h, c, 500);
+        return;
     }
     pull(h, c);
     advance(h, c);
@@ -245,7 +275,6 @@ static size_t feed_head(struct h1 *h, struct conn *c, char *data, size_t n, ms_t
     if (event == PARSE_MORE)
         return n;
     if (event == PARSE_REFUSED) {
-        x->received = (int64_t)h->head_seen;
         refuse(h, c, x->refusal);
         return n;
     }
@@ -341,7 +370,13 @@ static void h1_eof(void *state, struct conn *c, ms_t now)
     CAST_OBJ(h, state, H1_MAGIC);
     (void)now;
     x = h->cur;
-    if (!x) {
+    if (x && x->answer == ANSWER_STREAMING && x->source_left < 0) {
+        /* A stream without an end would go on for nobody. */
+        conn_fail(c, CLOSE_CLIENT_CLOSED);
+    } else if (conn_kept(c)) {
+        /* Requests that came before the end are answered first. */
+        return;
+    } else if (!x) {
         conn_close(c, CLOSE_CLIENT_CLOSED, false);
     } else if (!h->head_done || (x->body_expected && !x->body_done)) {
         if (x->answer == ANSWER_NONE) {
@@ -349,9 +384,6 @@ static void h1_eof(void *state, struct conn *c, ms_t now)
             x->status = 400;
         }
         conn_close(c, CLOSE_CUT_REQUEST, false);
-    } else if (x->answer == ANSWER_STREAMING && x->source_left < 0) {
-        /* A stream without an end would go on for nobody. */
-        conn_fail(c, CLOSE_CLIENT_CLOSED);
     } else {
         x->keep_alive = false;
         x->close_after = true;
@@ -403,7 +435,7 @@ static void h1_expired(void *state, struct conn *c, ms_t now)
         return;
     }
     why = h->head_done ? CLOSE_BODY_TIMEOUT : CLOSE_HEADER_TIMEOUT;
-    if (h->cur->answer == ANSWER_NONE) {
+    if (h->cur->answer == ANSWER_NONE || h->cur->answer == ANSWER_LATER) {
         h->cur->reason = why;
         refuse(h, c, 408);
     } else {
@@ -446,21 +478,17 @@ static void h1_settle(void *state, struct conn *c)
     (void)c;
     LIST_EACH(at, after, &h->flying)
         settle_exchange(LIST_ITEM(at, struct exchange, link));
-    if (h->cur && !h->head_done) {
-        if (!h->partial) {
-            h->partial_room = h->head_seen < 512 ? 512 : h->head_seen;
-            h->partial = mem_alloc(h->partial_room);
-            h->partial_size = h->head_seen;
-            memcpy(h->partial, h->cur->head, h->head_seen);
-            exchange_move(h->cur, h->partial);
-        }
-        return;
-    }
-    if (h->cur)
+    if (h->cur && h->head_done)
         settle_exchange(h->cur);
-    free(h->partial);
-    h->partial = NULL;
-    h->partial_size = h->partial_room = 0;
+    free(h->spent);
+    h->spent = NULL;
+    if (h->cur && !h->head_done && !h->partial) {
+        h->partial_room = h->head_seen < 512 ? 512 : h->head_seen;
+        h->partial = mem_alloc(h->partial_room);
+        h->partial_size = h->head_seen;
+        memcpy(h->partial, h->cur->head, h->head_seen);
+        exchange_move(h->cur, h->partial);
+    }
 }
 
 /* struct adapter: state (I-05) */
@@ -508,6 +536,7 @@ static void h1_free(void *state, struct conn *c, enum close_reason reason)
         done(h->cur, reason);
     }
     free(h->partial);
+    free(h->spent);
     h->magic = 0;
     free(h);
 }

@@ -315,10 +315,11 @@ static int judge_target(struct exchange *x)
         return refuse(x, 400, CLOSE_BAD_REQUEST);
     if (!host.p && r->version >= 11)
         return refuse(x, 400, CLOSE_BAD_REQUEST);
-    if (host.p && !target_host_valid(host))
-        return refuse(x, 400, CLOSE_BAD_REQUEST);
-    if (x->target.form == TARGET_ABSOLUTE)
+    if (x->target.form == TARGET_ABSOLUTE) {
+        if (host.p && !target_host_valid(host))
+            return refuse(x, 400, CLOSE_BAD_REQUEST);
         host = x->target.authority;
+    }
     r->host = (struct str){ "", 0 };
     if (host.n == 0)
         return 0;
@@ -372,10 +373,19 @@ static int judge_framing(struct exchange *x)
     return 0;
 }
 
-/* Any field of that name has the token in its list. */
-static bool any_list_has(const struct exchange *x, struct str name, struct str token)
+/* Any field of that known name has the token in its list. */
+static bool any_list_has(const struct exchange *x, enum slv_known_header h, struct str token)
 {
-    for (size_t i = 0; i < x->req.header_count; i++)
+    size_t i = x->req.known[h];
+    struct str name;
+
+    if (!i)
+        return false;
+    if (token_list_has(x->fields[i - 1].value, token))
+        return true;
+    if (!(x->repeated & UINT32_C(1) << h))
+        return false;
+    for (name = x->fields[i - 1].name; i < x->req.header_count; i++)
         if (str_eq(x->fields[i].name, name) && token_list_has(x->fields[i].value, token))
             return true;
     return false;
@@ -384,18 +394,17 @@ static bool any_list_has(const struct exchange *x, struct str name, struct str t
 /* Connection (W-25..29: token lists, any case), Upgrade and Expect. */
 static int judge_connection(struct exchange *x)
 {
-    const struct str connection = STR("connection");
     struct str expect = slv_header_in(&x->req, SLV_H_EXPECT);
     bool listed = x->req.known[SLV_H_CONNECTION] != 0;
 
-    x->wants_close = listed && any_list_has(x, connection, STR("close"));
+    x->wants_close = listed && any_list_has(x, SLV_H_CONNECTION, STR("close"));
     if (x->req.version < 11) {
-        if (!listed || !any_list_has(x, connection, STR("keep-alive")))
+        if (!listed || !any_list_has(x, SLV_H_CONNECTION, STR("keep-alive")))
             x->wants_close = true;
         return 0;
     }
     x->upgrade = listed && x->req.known[SLV_H_UPGRADE]
-        && any_list_has(x, connection, STR("upgrade"));
+        && any_list_has(x, SLV_H_CONNECTION, STR("upgrade"));
     if (!expect.p)
         return 0;
     if (!str_ieq(expect, STR("100-continue")))

@@ -7,6 +7,7 @@
 #include "base/outq.h"
 #include "conn/conn.h"
 #include "http/head.h"
+#include "http/token.h"
 
 #include <stdio.h>
 
@@ -15,9 +16,15 @@
 
 void respond_header(struct exchange *x, struct str name, struct str value)
 {
-    struct header_out *h = arena_alloc(&x->arena, sizeof *h);
+    struct header_out *h;
 
     CHECK_OBJ(x, EXCHANGE_MAGIC);
+    if (str_ieq(name, STR("connection"))) {
+        /* There is one on the wire, and it is ours; a wish to close is heard (H-21). */
+        x->close_after = x->close_after || token_list_has(value, STR("close"));
+        return;
+    }
+    h = arena_alloc(&x->arena, sizeof *h);
     h->next = NULL;
     h->name = name;
     h->value = value;
@@ -45,7 +52,9 @@ static bool decide_keep_alive(const struct exchange *x)
 
     if (x->wants_close || x->close_after || x->limits->keepalive_timeout <= 0)
         return false;
-    if (c->drain != CONN_STAY || c->eof || c->requests >= x->limits->keepalive_requests)
+    if (c->drain != CONN_STAY || c->requests >= x->limits->keepalive_requests)
+        return false;
+    if (c->eof && !conn_kept(c))
         return false;
     if (x->body_done || !x->body_expected)
         return true;
@@ -149,6 +158,19 @@ static void take_owner(struct exchange *x, const struct slv_body *b)
     x->owner = b->owner;
 }
 
+/* Queues status line, Date and Connection; returns their length. */
+static size_t queue_start(struct exchange *x)
+{
+    struct str start = head_start(x->status, x->keep_alive);
+
+    /* The text of a status that is in no table is shared with the next such status. */
+    if (head_reason(x->status).n)
+        outq_add(&x->conn->out, start.p, start.n, OUTQ_TRANSIENT);
+    else
+        outq_add_copy(&x->conn->out, start.p, start.n);
+    return start.n;
+}
+
 /* Status line, Date, Connection and what was composed. */
 static void queue_head(struct exchange *x, struct str fields)
 {
@@ -156,11 +178,8 @@ static void queue_head(struct exchange *x, struct str fields)
 
     x->keep_alive = decide_keep_alive(x);
     x->out_begin = outq_end(q);
-    struct str start = head_start(x->status, x->keep_alive);
-
-    outq_add(q, start.p, start.n, OUTQ_TRANSIENT);
+    x->head_out = queue_start(x) + fields.n;
     outq_add(q, fields.p, fields.n, OUTQ_HELD);
-    x->head_out = start.n + fields.n;
 }
 
 void respond_pieces(struct exchange *x, int status, const struct slv_body *pieces, size_t count)
@@ -202,7 +221,6 @@ void respond(struct exchange *x, int status, const struct slv_body *body)
 void respond_wire(struct exchange *x, const struct slv_wire *wire)
 {
     struct outq *q;
-    struct str start;
 
     CHECK_OBJ(x, EXCHANGE_MAGIC);
     AN(x->conn != NULL && (x->answer == ANSWER_NONE || x->answer == ANSWER_LATER));
@@ -212,11 +230,8 @@ void respond_wire(struct exchange *x, const struct slv_wire *wire)
     x->owner = wire->owner;
     x->keep_alive = decide_keep_alive(x);
     x->out_begin = outq_end(q);
-    x->head_out = wire->head_size;
+    x->head_out = queue_start(x) + wire->head_size;
     x->answer = ANSWER_COMPLETE;
-    start = head_start(wire->status, x->keep_alive);
-    x->head_out += start.n;
-    outq_add(q, start.p, start.n, OUTQ_TRANSIENT);
     if (x->req.method == SLV_HEAD || respond_bodiless(wire->status)) {
         outq_add(q, wire->head, wire->head_size, OUTQ_HELD);
     } else if (wire->head + wire->head_size == wire->body) {
