@@ -1,8 +1,8 @@
 /*
  * addr.h - a network address as a value of 20 bytes, without socket headers.
  *
- * IPv4 addresses that arrive mapped into IPv6 (::ffff:a.b.c.d, from a dual-stack socket) are kept and
- * printed as IPv4, so that logs and access rules see what people wrote.
+ * IPv4 addresses that arrive mapped into IPv6 (::ffff:a.b.c.d, from a dual-stack socket) are kept
+ * and printed as IPv4, so that logs and access rules see what people wrote.
  */
 #ifndef SLV_ADDR_H
 #define SLV_ADDR_H
@@ -17,7 +17,8 @@ struct addr {
     uint8_t family;                /* enum addr_family */
     uint8_t pad;
     uint16_t port;                 /* host order; 0 for unix */
-    uint8_t ip[16];                /* V4: the first 4 bytes; VSOCK: cid in the first 4, host order */
+    /* V4: the first 4 bytes; VSOCK: cid in the first 4, host order */
+    uint8_t ip[16];
 };
 
 /* Enough for the longest text of addr_text() with its port. */

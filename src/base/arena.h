@@ -1,10 +1,10 @@
 /*
  * arena.h - memory with one lifetime: a config generation, an exchange, a build.
  *
- * Objects are carved from blocks and go all at once in arena_reset() or arena_free(). There is no way
- * to free one object. Cleanups run first, last registered first, so that they may still look at the
- * memory. In builds with AddressSanitizer every object is a heap block of its own, so that an overrun
- * is found at once.
+ * Objects are carved from blocks and go all at once in arena_reset() or arena_free(). There is no
+ * way to free one object. Cleanups run first, last registered first, so that they may still look
+ * at the memory. In builds with AddressSanitizer every object is a heap block of its own, so that
+ * an overrun is found at once.
  *
  * Owner: whoever embeds or allocates the struct arena.
  */

@@ -1,9 +1,9 @@
 /*
  * check.h - invariants.
  *
- * An assert states what the code around it relies on. Asserts stay on in release builds, have no side
- * effects, and end the process through panic(): the price of a broken invariant is one worker's
- * connections, the price of going on is unknown.
+ * An assert states what the code around it relies on. Asserts stay on in release builds, have no
+ * side effects, and end the process through panic(): the price of a broken invariant is one
+ * worker's connections, the price of going on is unknown.
  *
  * Every struct that travels through a void pointer starts with "unsigned magic" and is taken back
  * with CAST_OBJ, so that a wrong pointer stops at the door.

@@ -21,6 +21,7 @@ const char *close_token(enum close_reason reason);
 /* Words for people. */
 const char *close_words(enum close_reason reason);
 
+/* It counts as an error: somebody did something wrong, or something broke. */
 bool close_is_error(enum close_reason reason);
 
 #endif

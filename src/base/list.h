@@ -1,8 +1,8 @@
 /*
  * list.h - an intrusive, circular, doubly linked list.
  *
- * The head is a struct link that points at itself when the list is empty. An element embeds a struct
- * link; LIST_ITEM takes the element back from it. Nothing is allocated, nothing is owned.
+ * The head is a struct link that points at itself when the list is empty. An element embeds a
+ * struct link; LIST_ITEM takes the element back from it. Nothing is allocated, nothing is owned.
  */
 #ifndef SLV_LIST_H
 #define SLV_LIST_H
@@ -22,11 +22,13 @@ struct link {
     for (struct link *at = (head)->next, *after = at->next; at != (head); \
          at = after, after = at->next)
 
+/* Makes an empty list, or a link that is in none. */
 static inline void list_init(struct link *head)
 {
     head->prev = head->next = head;
 }
 
+/* Nothing hangs in the list. */
 static inline bool list_empty(const struct link *head)
 {
     return head->next == head;

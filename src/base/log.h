@@ -2,11 +2,11 @@
  * log.h - the error log, and the files that logs are written to.
  *
  * Lines look as nginx's do, so that the tools that read them work:
- *   2026/11/21 10:15:20 [error] 4711#4711: *12 open() "/x" failed (2: No such file or directory), client: …
+ *   2026/11/21 10:15:20 [error] 4711#4711: *12 open() "/x" failed (2: …), client: …
  *
  * Log files are opened by the master and inherited; a worker never opens one by name. On reopening
- * (USR1) the master opens the path again and the new file is put under the same descriptor number, in
- * the master and, by way of its channel, in every worker.
+ * (USR1) the master opens the path again and the new file is put under the same descriptor
+ * number, in the master and, by way of its channel, in every worker.
  */
 #ifndef SLV_LOG_H
 #define SLV_LOG_H
@@ -49,9 +49,9 @@ void log_file_drop(struct log_file *f);
 int log_files_open(struct log_file **failed);
 
 /*
- * Opens every file anew at its path and puts it under the descriptor that it has; owner (uid, gid) is
- * given to new files when uid is not -1. A file that cannot be opened keeps the old one. Calls
- * reopened(fd) for each that changed.
+ * Opens every file anew at its path and puts it under the descriptor that it has; owner (uid,
+ * gid) is given to new files when uid is not -1. A file that cannot be opened keeps the old one.
+ * Calls reopened(fd) for each that changed.
  */
 void log_files_reopen(int uid, int gid, void (*reopened)(int fd));
 
@@ -61,15 +61,18 @@ void log_files_each(void (*each)(int fd));
 /* The log of everything that has no configuration of its own. NULL: standard error from WARN on. */
 void log_set_default(const struct log *log);
 
-/* Also write lines at least this important to standard error (a server in the foreground). 0: none. */
+/*
+ * Also write lines at least this important to standard error (a server in the foreground). 0:
+ * none.
+ */
 void log_set_stderr(enum slv_level level);
 
 /* True where a line of that level would be written somewhere. */
 bool log_wants(const struct log *log, enum slv_level level);
 
 /*
- * Writes one line; error is an errno value or 0. log NULL: the default. context may be NULL. Control
- * bytes in the text are written as \xHH, so that no peer can forge a line.
+ * Writes one line; error is an errno value or 0. log NULL: the default. context may be NULL.
+ * Control bytes in the text are written as \xHH, so that no peer can forge a line.
  */
 void log_line(const struct log *log, const struct log_context *context, enum slv_level level,
               int error, const char *format, ...) __attribute__((format(printf, 5, 6)));

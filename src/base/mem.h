@@ -2,8 +2,8 @@
  * mem.h - heap memory that is there or the process is not.
  *
  * Running out of memory is fatal: the message goes out, the process exits with status 1 and the
- * master replaces it. So nothing here returns NULL, and sizes that a peer chooses are bounded before
- * they arrive here. What was taken here is given back with free().
+ * master replaces it. So nothing here returns NULL, and sizes that a peer chooses are bounded
+ * before they arrive here. What was taken here is given back with free().
  */
 #ifndef SLV_MEM_H
 #define SLV_MEM_H

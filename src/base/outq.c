@@ -10,8 +10,8 @@
 #include <string.h>
 
 /*
- * Rings of the usual size are kept for the next connection, so that a warm worker allocates nothing;
- * an idle connection has none.
+ * Rings of the usual size are kept for the next connection, so that a warm worker allocates
+ * nothing; an idle connection has none.
  */
 #define RING_SIZE 64
 #define RINGS_KEPT 64

@@ -28,12 +28,16 @@ void table_free(struct table *t);
 /* The value of a key, or NULL. */
 void *table_get(const struct table *t, struct str key);
 
-/* Stores a non-NULL value unless the key is there already; returns the value that was there, or NULL. */
+/*
+ * Stores a non-NULL value unless the key is there already; returns the value that was there, or
+ * NULL.
+ */
 void *table_add(struct table *t, struct str key, void *value);
 
 /* Stores or replaces. */
 void table_set(struct table *t, struct str key, void *value);
 
+/* The hash of a key. */
 uint32_t table_hash(struct str key);
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * wheel.h - deadlines by the ten thousand for the price of a store.
  *
- * A hashed timing wheel: a ring of slots of WHEEL_TICK ms. An entry hangs in the slot of its deadline
- * or of an earlier one; moving a deadline later is one store, the entry is put where it belongs when
- * its slot comes round. So the usual case, a connection whose deadline moves with every request,
- * touches no list. Deadlines are absolute monotonic milliseconds and fire up to one tick late, never
- * early.
+ * A hashed timing wheel: a ring of slots of WHEEL_TICK ms. An entry hangs in the slot of its
+ * deadline or of an earlier one; moving a deadline later is one store, the entry is put where it
+ * belongs when its slot comes round. So the usual case, a connection whose deadline moves with
+ * every request, touches no list. Deadlines are absolute monotonic milliseconds and fire up to
+ * one tick late, never early.
  *
  * Owner: entries are embedded in what they time; an entry must be removed before its memory goes.
  */
@@ -35,7 +35,9 @@ struct wheel {
     struct link slots[WHEEL_SLOTS];
 };
 
+/* Makes an empty wheel that stands at now. */
 void wheel_init(struct wheel *w, ms_t now);
+/* Makes an entry that hangs nowhere. */
 void wheel_entry_init(struct wheel_entry *e);
 
 /* Sets or moves a deadline; MS_NEVER takes the entry out. */
@@ -45,8 +47,8 @@ void wheel_set(struct wheel *w, struct wheel_entry *e, ms_t deadline);
 void wheel_remove(struct wheel *w, struct wheel_entry *e);
 
 /*
- * Turns the wheel to now and calls expired for each entry whose deadline has passed. The entry is out
- * of the wheel by then; the callback may set, remove and free entries, this one too.
+ * Turns the wheel to now and calls expired for each entry whose deadline has passed. The entry is
+ * out of the wheel by then; the callback may set, remove and free entries, this one too.
  */
 void wheel_turn(struct wheel *w, ms_t now, void (*expired)(struct wheel_entry *e, void *arg),
                 void *arg);

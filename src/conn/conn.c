@@ -10,8 +10,8 @@
 #include <string.h>
 
 /*
- * Bytes kept while the adapter is paused. Reading goes on up to here so that a peer that goes away is
- * noticed while its answer is being made.
+ * Bytes kept while the adapter is paused. Reading goes on up to here so that a peer that goes
+ * away is noticed while its answer is being made.
  */
 #define KEPT_MAX (64 * 1024)
 
@@ -87,7 +87,10 @@ unsigned conn_want(const struct conn *c)
     return c->shut ? CONN_READ : CONN_SHUT;
 }
 
-/* The first entry of a turn: what is queued from here on waits since now, not since it last wrote. */
+/*
+ * The first entry of a turn: what is queued from here on waits since now, not since it last
+ * wrote.
+ */
 static void begin_turn(struct conn *c, ms_t now)
 {
     if (c->was_empty)
@@ -133,8 +136,8 @@ static void linger_for_more(struct conn *c)
 }
 
 /*
- * Feeds what was kept. The adapter may hold views into it until the end of the turn, so the bytes that
- * it took stay where they are and the rest is what conn_settle() keeps.
+ * Feeds what was kept. The adapter may hold views into it until the end of the turn, so the bytes
+ * that it took stay where they are and the rest is what conn_settle() keeps.
  */
 static void feed_kept(struct conn *c, ms_t now)
 {

@@ -1,9 +1,10 @@
 /*
  * conn.h - one connection, without a descriptor, a loop or a clock.
  *
- * The shell owns one adapter (the protocol), one input buffer, one output queue, one deadline and the
- * reason for its end. The driver asks what it wants and does it: bytes and the time go in, bytes and
- * wishes come out. An upgrade swaps the adapter; bytes that were read already go to the new one.
+ * The shell owns one adapter (the protocol), one input buffer, one output queue, one deadline and
+ * the reason for its end. The driver asks what it wants and does it: bytes and the time go in,
+ * bytes and wishes come out. An upgrade swaps the adapter; bytes that were read already go to the
+ * new one.
  *
  * A turn of the driver is:   conn_received() or conn_expired() or conn_woken()
  *                            conn_output() … conn_sent(), as long as the socket takes it
@@ -59,9 +60,9 @@ enum {
 struct adapter {
     const char *name;
     /*
-     * Takes bytes and returns how many it is done with; fewer: it is paused (an answer is on its way).
-     * What is left is kept and fed again, at the latest after the next produce. The bytes may be
-     * changed in place. They stay where they are until settle or the next feed.
+     * Takes bytes and returns how many it is done with; fewer: it is paused (an answer is on its
+     * way). What is left is kept and fed again, at the latest after the next produce. The bytes
+     * may be changed in place. They stay where they are until settle or the next feed.
      */
     size_t (*feed)(void *state, struct conn *c, char *data, size_t n, ms_t now);
     /*
@@ -128,6 +129,7 @@ struct conn *conn_new(const struct adapter *adapter, void *state, ms_t now);
 /* Frees the adapter with the reason (CLOSE_ABORTED where none was set), drops what is queued. */
 void conn_free(struct conn **c);
 
+/* What it wants of the driver now, a set of CONN_*. */
 unsigned conn_want(const struct conn *c);
 
 /* Bytes were read that have not been fed yet; those of the feed in hand count. */
@@ -137,7 +139,8 @@ static inline bool conn_kept(const struct conn *c)
 }
 
 /*
- * n bytes arrived at data, which belongs to the driver and may be changed; 0: the peer sends no more.
+ * n bytes arrived at data, which belongs to the driver and may be changed; 0: the peer sends no
+ * more.
  */
 void conn_received(struct conn *c, char *data, size_t n, ms_t now);
 
@@ -151,6 +154,7 @@ void conn_sent(struct conn *c, size_t n, ms_t now);
 /* CONN_SHUT has been done. */
 void conn_shut(struct conn *c, ms_t now);
 
+/* When conn_expired() is to be called if nothing happens before; MS_NEVER: never. */
 ms_t conn_deadline(const struct conn *c);
 
 /* The deadline has passed (checked again here). */
@@ -171,14 +175,19 @@ void conn_settle(struct conn *c);
 /* Ends it: nothing more is read or written. The only way down besides conn_close(). Idempotent. */
 void conn_fail(struct conn *c, enum close_reason reason);
 
-/* Ends it in order: what is queued still leaves; linger: then input is read and dropped for a while. */
+/*
+ * Ends it in order: what is queued still leaves; linger: then input is read and dropped for a
+ * while.
+ */
 void conn_close(struct conn *c, enum close_reason reason, bool linger);
 
 void conn_drain(struct conn *c, enum conn_drain how, ms_t now);
 
 enum conn_state conn_state(const struct conn *c);
 
-/* Puts another protocol in place of this one, whose state is freed; kept bytes go to the new one. */
+/*
+ * Puts another protocol in place of this one, whose state is freed; kept bytes go to the new one.
+ */
 void conn_upgrade(struct conn *c, const struct adapter *adapter, void *state);
 
 #endif

@@ -4,7 +4,7 @@
  * Knows grammar, tables, inheritance and diagnostics; knows no directive by name. Whoever owns a
  * block-opening directive (http, server, location …) calls conf_open() from its setter.
  *
- *   conf_read()     lexes the file with its includes into a tree of nodes; reports what is malformed
+ *   conf_read()     lexes the file with its includes into a tree; reports what is malformed
  *   conf_apply()    checks each node against the tables and calls the setters
  *   conf_inherit()  copies unset fields inwards, fills in defaults, calls the finish hooks
  *
@@ -24,9 +24,9 @@
 /* Where mistakes go and how many there were. */
 struct conf_report {
     /*
-     * Called for each message. level SLV_LOG_EMERG (a mistake) or SLV_LOG_WARN; text is the one line
-     * as nginx would write it ("… in FILE:LINE"), detail the source line and the caret line, each
-     * ended by a newline, or "".
+     * Called for each message. level SLV_LOG_EMERG (a mistake) or SLV_LOG_WARN; text is the one
+     * line as nginx would write it ("… in FILE:LINE"), detail the source line and the caret line,
+     * each ended by a newline, or "".
      */
     void (*write)(void *arg, enum slv_level level, const char *text, const char *detail);
     void *arg;
@@ -106,8 +106,8 @@ struct slv_conf {
 };
 
 /*
- * Reads path (absolute) and what it includes, then the words of globals (the -g option; may be NULL)
- * as if they stood at the end of the main context. Returns 0; -1 after reporting. c->arena,
+ * Reads path (absolute) and what it includes, then the words of globals (the -g option; may be
+ * NULL) as if they stood at the end of the main context. Returns 0; -1 after reporting. c->arena,
  * c->report, c->prefix are set by the caller; conf_free_tree() frees what this makes.
  */
 int conf_read(struct conf *c, const char *path, const char *globals);
@@ -130,8 +130,8 @@ int conf_add_module(struct conf *c, const struct slv_module *m, struct slv_conf 
 int conf_apply(struct conf *c);
 
 /*
- * From the setter of a block-opening directive: makes the inner block and applies what stands in it.
- * The block is returned even where there were mistakes inside (they are counted).
+ * From the setter of a block-opening directive: makes the inner block and applies what stands in
+ * it. The block is returned even where there were mistakes inside (they are counted).
  */
 struct conf_block *conf_open(struct slv_conf *cf, unsigned where, void *data);
 

@@ -155,6 +155,7 @@ static void *field_of(const struct slv_directive *d, void *conf, size_t size)
 
 /* ---- Setters --------------------------------------------------------------------------------- */
 
+/* on or off */
 int slv_set_flag(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     bool *field = field_of(d, conf, sizeof *field);

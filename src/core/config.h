@@ -47,8 +47,8 @@ struct listen_options {
 };
 
 /*
- * One address that servers listen on, with its virtual hosts. Several share a socket: [::]:80 and *:80
- * always, a specific address where a wildcard of its port exists.
+ * One address that servers listen on, with its virtual hosts. Several share a socket: [::]:80 and
+ * *:80 always, a specific address where a wildcard of its port exists.
  */
 struct listen_addr {
     unsigned magic;

@@ -37,6 +37,7 @@ struct context {
     bool logged;
 };
 
+/* The core's context of a request. */
 static inline struct context *context_of(const struct slv_request *r)
 {
     struct context *ctx;

@@ -18,7 +18,9 @@ int core_set_accepted(struct slv_conf *cf, const struct slv_directive *d, void *
     return 0;
 }
 
-/* root path; alias path. Both are one field, so that the inner one replaces the outer as a whole. */
+/*
+ * root path; alias path. Both are one field, so that the inner one replaces the outer as a whole.
+ */
 int core_set_root(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     struct core_conf *c = conf;
@@ -27,8 +29,8 @@ int core_set_root(struct slv_conf *cf, const struct slv_directive *d, void *conf
     const struct location *l = cf->block->where == SLV_IN_LOCATION ? cf->block->data : NULL;
 
     if (c->root)
-        return slv_conf_error(cf, 0, "\"%s\" directive is duplicate, \"%s\" directive was specified "
-                              "earlier", d->name, c->root->alias ? "alias" : "root");
+        return slv_conf_error(cf, 0, "\"%s\" directive is duplicate, \"%s\" directive was "
+                              "specified earlier", d->name, c->root->alias ? "alias" : "root");
     root->alias = strcmp(d->name, "alias") == 0;
     while (!root->alias && path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
@@ -290,7 +292,7 @@ int core_set_large_buffers(struct slv_conf *cf, const struct slv_directive *d, v
 
     (void)d;
     if (digits_parse(slv_conf_arg(cf, 1), &count) || count == 0 || count > 1024)
-        return slv_conf_error(cf, 1, "invalid number of buffers \"%.*s\", it must be from 1 to 1024",
+        return slv_conf_error(cf, 1, "invalid number \"%.*s\", it must be from 1 to 1024",
                               STR_ARG(slv_conf_arg(cf, 1)));
     if (slv_parse_size(slv_conf_arg(cf, 2), &size) || size < 256 || size > 1024 * 1024)
         return slv_conf_error(cf, 2, "invalid size \"%.*s\", it must be from 256 to 1m",
@@ -326,7 +328,8 @@ int core_set_limit_except(struct slv_conf *cf, const struct slv_directive *d, vo
     } methods[] = {
         { STR_INIT("GET"), 1u << SLV_GET | 1u << SLV_HEAD }, { STR_INIT("HEAD"), 1u << SLV_HEAD },
         { STR_INIT("POST"), 1u << SLV_POST },                { STR_INIT("PUT"), 1u << SLV_PUT },
-        { STR_INIT("DELETE"), 1u << SLV_DELETE },            { STR_INIT("OPTIONS"), 1u << SLV_OPTIONS },
+        { STR_INIT("DELETE"), 1u << SLV_DELETE },
+        { STR_INIT("OPTIONS"), 1u << SLV_OPTIONS },
         { STR_INIT("PATCH"), 1u << SLV_PATCH },
     };
     struct core_conf *c = conf;

@@ -21,12 +21,15 @@ extern const struct http_hooks core_hooks;
 void core_use(const struct config *config);
 
 /*
- * Ends a request with what a hook returned: a status becomes an error page, by error_page or built in.
- * SLV_DONE and SLV_LATER are left as they are.
+ * Ends a request with what a hook returned: a status becomes an error page, by error_page or
+ * built in. SLV_DONE and SLV_LATER are left as they are.
  */
 void core_finish(struct slv_request *r, int result);
 
-/* Starts the request anew at another path or @name of the server. Returns what a content hook returns. */
+/*
+ * Starts the request anew at another path or @name of the server. Returns what a content hook
+ * returns.
+ */
 int core_redirect(struct slv_request *r, struct str path, struct str args);
 
 /*
@@ -38,8 +41,8 @@ struct slv_request *request_make(const struct config *config, const struct serve
 void request_unmake(struct slv_request **r);
 
 /*
- * The header fields of the answer as they would leave, without status line, Date and Connection, with
- * the blank line; in the request's memory. Content-Length is the body's size.
+ * The header fields of the answer as they would leave, without status line, Date and Connection,
+ * with the blank line; in the request's memory. Content-Length is the body's size.
  */
 struct str request_head_fields(struct slv_request *r, const struct slv_response *response);
 

@@ -405,8 +405,8 @@ static struct gathered *any_of(struct gathered *list, enum addr_family family, u
 }
 
 /*
- * What a wildcard's socket is bound to: a port alone means both families, unless the IPv6 one of the
- * port insists on its own socket. The pair "listen 80; listen [::]:80" is one socket.
+ * What a wildcard's socket is bound to: a port alone means both families, unless the IPv6 one of
+ * the port insists on its own socket. The pair "listen 80; listen [::]:80" is one socket.
  */
 static struct str socket_key(struct conf *conf, struct gathered *all, const struct gathered *g,
                              struct addr *bind)

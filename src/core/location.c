@@ -164,8 +164,8 @@ static const struct location *longest_prefix(const struct routes *routes, struct
 }
 
 /*
- * nginx's order: exact; the longest prefix, then what is inside it; then, unless the prefix is final,
- * the regular expressions of this level. *final: the search is over.
+ * nginx's order: exact; the longest prefix, then what is inside it; then, unless the prefix is
+ * final, the regular expressions of this level. *final: the search is over.
  */
 static const struct location *find(const struct routes *routes, struct str path,
                                    struct slv_request *r, bool *final)

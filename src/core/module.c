@@ -34,7 +34,9 @@ static const char *misfit(const struct slv_module *m, struct arena *arena)
     return m->name && *m->name ? NULL : "it has no name";
 }
 
-/* The module's name is the base name of its file, so that messages name what the reader can find. */
+/*
+ * The module's name is the base name of its file, so that messages name what the reader can find.
+ */
 static bool name_fits(const struct slv_module *m, struct str path)
 {
     const char *slash = memrchr(path.p, '/', path.n);

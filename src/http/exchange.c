@@ -75,8 +75,8 @@ struct str exchange_list(const struct exchange *x, enum slv_known_header h)
     joined = first;
     for (size_t i = x->req.known[h]; i < x->req.header_count; i++)
         if (str_eq(x->req.headers[i].name, name))
-            joined = arena_printf(&((struct exchange *)(uintptr_t)x)->arena, "%.*s, %.*s", STR_ARG(joined),
-                                  STR_ARG(x->req.headers[i].value));
+            joined = arena_printf(&((struct exchange *)(uintptr_t)x)->arena, "%.*s, %.*s",
+                                  STR_ARG(joined), STR_ARG(x->req.headers[i].value));
     return joined;
 }
 

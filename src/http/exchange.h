@@ -1,13 +1,15 @@
 /*
  * exchange.h - one request and its answer.
  *
- * Made by the HTTP/1 adapter when the first byte of a request arrives, given back when the last byte
- * of the answer has left or the connection is lost. The adapter fills the request part, the core
- * decides (struct http_app), respond.c turns the decision into bytes. Several may live on one connection: one
- * that is being received or answered, and those whose answers wait in the output queue.
+ * Made by the HTTP/1 adapter when the first byte of a request arrives, given back when the last
+ * byte of the answer has left or the connection is lost. The adapter fills the request part, the
+ * core decides (struct http_app), respond.c turns the decision into bytes. Several may live on
+ * one connection: one that is being received or answered, and those whose answers wait in the
+ * output queue.
  *
- * Memory from the arena lives as long as the exchange. Views into the message may be moved between two
- * turns of the loop (exchange_settle), always together with the fields of struct slv_request.
+ * Memory from the arena lives as long as the exchange. Views into the message may be moved
+ * between two turns of the loop (exchange_settle), always together with the fields of struct
+ * slv_request.
  */
 #ifndef SLV_EXCHANGE_H
 #define SLV_EXCHANGE_H
@@ -48,7 +50,10 @@ enum answer_state {
 /* How the end of the answer's body is told (RFC 9112 section 6). */
 enum framing { FRAMING_NONE, FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
 
-/* Time and size limits that are in force for an exchange; the core changes them when it has routed. */
+/*
+ * Time and size limits that are in force for an exchange; the core changes them when it has
+ * routed.
+ */
 struct h1_limits {
     ms_t header_timeout;           /* from the first byte of the head to its last */
     ms_t body_timeout;             /* from the end of the head; each byte that came adds 1 ms */
@@ -63,8 +68,8 @@ struct h1_limits {
 };
 
 /*
- * What the HTTP/1 adapter asks of the application, in this order: begin, headers, body…, request, done.
- * An answer may be given in headers (a refusal before the body is read), request, or later.
+ * What the HTTP/1 adapter asks of the application, in this order: begin, headers, body…, request,
+ * done. An answer may be given in headers (a refusal before the body is read), request, or later.
  */
 struct http_hooks {
     /* The first byte of a request has arrived. */
@@ -100,7 +105,8 @@ struct exchange {
     struct slv_header *fields;     /* in the arena; req.headers is the same */
     size_t field_room;
     const char *head;              /* first byte of the message, for moving the views */
-    size_t head_size;              /* bytes of request line and header fields, blank line included */
+    /* bytes of request line and header fields, blank line included */
+    size_t head_size;
     bool head_moved;               /* the head lies in the arena already */
     bool body_expected, body_done; /* more than 0 bytes announced; all of them are in */
     bool expect_continue;

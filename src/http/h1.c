@@ -2,10 +2,10 @@
  * h1.c - HTTP/1.0 and 1.1 on a connection: the adapter.
  *
  * A request goes   head -> body -> answering -> flying -> gone
- * h->cur is the one in the first three; "flying" are those whose answers are queued whole and wait for
- * the socket. Views of a request point into bytes that the driver owns until the end of the turn; then
- * h1_settle() moves what is still needed: an unfinished head to h->partial, a finished one to its
- * exchange's arena.
+ * h->cur is the one in the first three; "flying" are those whose answers are queued whole and
+ * wait for the socket. Views of a request point into bytes that the driver owns until the end of
+ * the turn; then h1_settle() moves what is still needed: an unfinished head to h->partial, a
+ * finished one to its exchange's arena.
  */
 #include "http/h1.h"
 
@@ -17,7 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Answers on their way at a time; more requests wait. Bounds memory, and the age of what is queued. */
+/*
+ * Answers on their way at a time; more requests wait. Bounds memory, and the age of what is
+ * queued.
+ */
 #define FLYING_MAX 64
 
 /* A source is asked for more while less than this is queued. */
@@ -100,7 +103,8 @@ static void retire(struct h1 *h, struct conn *c)
     if (x->keep_alive)
         return;
     if (why == CLOSE_NONE)
-        why = !x->body_done ? CLOSE_BODY_UNREAD : c->drain != CONN_STAY ? CLOSE_DRAINED : CLOSE_DONE;
+        why = !x->body_done ? CLOSE_BODY_UNREAD
+            : c->drain != CONN_STAY ? CLOSE_DRAINED : CLOSE_DONE;
     /* Where input may be on its way still, closing at once would reset the answer away. */
     conn_close(c, why, close_is_error(why) || !x->body_done);
 }
@@ -144,8 +148,8 @@ static void pull(struct h1 *h, struct conn *c)
 }
 
 /*
- * Refuses cur with a status; what follows on this connection is not looked at. The refusal may itself
- * be promised or streamed.
+ * Refuses cur with a status; what follows on this connection is not looked at. The refusal may
+ * itself be promised or streamed.
  */
 static void refuse(struct h1 *h, struct conn *c, int status)
 {
@@ -301,8 +305,6 @@ static size_t feed_body(struct h1 *h, struct conn *c, const char *data, size_t n
         h->unread += (int64_t)used;
     if (event == PARSE_REFUSED) {
         refuse(h, c, x->refusal);
-        if (answered)
-            conn_close(c, x->reason, true);
     } else if (event == PARSE_DONE) {
         message_complete(h, c, now);
     } else if (h->unread > UNREAD_MAX) {
@@ -414,7 +416,10 @@ static ms_t h1_deadline(const void *state, const struct conn *c)
     x = h->cur;
     if (x && !h->head_done)
         return x->began + x->limits->header_timeout;
-    /* Each byte of payload buys a millisecond: no slower than 1,000 bytes a second in the long run. */
+    /*
+     * Each byte of payload buys a millisecond: no slower than 1,000 bytes a second in the long
+     * run.
+     */
     if (x && x->body_expected && !x->body_done)
         return h->since + x->limits->body_timeout + x->body_received;
     if (x || h->flying_count)
@@ -443,7 +448,10 @@ static void h1_expired(void *state, struct conn *c, ms_t now)
     }
 }
 
-/* struct adapter: drain. An idle connection waits for its next request unless nobody will follow us. */
+/*
+ * struct adapter: drain. An idle connection waits for its next request unless nobody will follow
+ * us.
+ */
 static void h1_drain(void *state, struct conn *c, ms_t now)
 {
     struct h1 *h;

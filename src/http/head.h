@@ -18,8 +18,9 @@ void head_clock(time_t now);
 time_t head_now(void);
 
 /*
- * "HTTP/1.1 200 OK" to the end of "Connection: …", each line with its CRLF. Valid until head_clock()
- * moves, which is after this turn of the loop. Unknown statuses have an empty reason phrase.
+ * "HTTP/1.1 200 OK" to the end of "Connection: …", each line with its CRLF. Valid until
+ * head_clock() moves, which is after this turn of the loop. Unknown statuses have an empty reason
+ * phrase.
  */
 struct str head_start(int status, bool keep_alive);
 

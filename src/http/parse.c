@@ -22,7 +22,10 @@ struct parse {
     size_t size;                   /* of the head's bytes that are there now */
     size_t fed;                    /* of them, given to llhttp */
     size_t quiet;                  /* bytes of a chunked body since the last payload */
+    const char *mark;              /* of the bytes being parsed, up to here quiet is up to date */
     bool head_done;
+    bool trailers;                 /* the last chunk's size line has been passed */
+    char last;                     /* the byte before those of the trailers that come next */
 };
 
 /* Notes the first refusal. Returns -1 for the callers' sake. */
@@ -147,8 +150,8 @@ static size_t bad_line(struct exchange *x)
 }
 
 /*
- * Walks the request line: exactly one space on each side of the target, "HTTP/d.d", CRLF. Returns the
- * length of the line with its CRLF, or 0 after refusing.
+ * Walks the request line: exactly one space on each side of the target, "HTTP/d.d", CRLF. Returns
+ * the length of the line with its CRLF, or 0 after refusing.
  */
 static size_t walk_line(struct exchange *x, const char *head, size_t size)
 {
@@ -212,8 +215,8 @@ static const char *bad_field(struct exchange *x)
 }
 
 /*
- * Walks one field line at at: name, colon, white space, value, CRLF, as llhttp's views say and nothing
- * else. Returns the place behind it, or NULL after refusing.
+ * Walks one field line at at: name, colon, white space, value, CRLF, as llhttp's views say and
+ * nothing else. Returns the place behind it, or NULL after refusing.
  */
 static const char *walk_field(struct exchange *x, struct slv_header *f, const char *at,
                               const char *end)
@@ -251,7 +254,8 @@ static enum slv_known_header known_header(struct str name)
     };
     static uint8_t bucket[64], chain[SLV_H_COUNT + 1];
     static bool ready;
-#define NAME_HASH(s) (((s).n * 5 + (unsigned char)(s).p[0] + 7u * (unsigned char)(s).p[(s).n - 1]) & 63)
+#define NAME_HASH(s) \
+    (((s).n * 5 + (unsigned char)(s).p[0] + 7u * (unsigned char)(s).p[(s).n - 1]) & 63)
 
     if (!ready) {
         for (uint8_t i = 0; i < SLV_H_COUNT; i++) {
@@ -356,7 +360,10 @@ static int judge_coding(struct exchange *x)
     return 0;
 }
 
-/* Content-Length and Transfer-Encoding. llhttp has refused repeated and malformed lengths already. */
+/*
+ * Content-Length and Transfer-Encoding. llhttp has refused repeated and malformed lengths
+ * already.
+ */
 static int judge_framing(struct exchange *x)
 {
     struct str length = slv_header_in(&x->req, SLV_H_CONTENT_LENGTH);
@@ -413,7 +420,10 @@ static int judge_connection(struct exchange *x)
     return 0;
 }
 
-/* llhttp has seen the end of the head. Pauses where a body follows, so that the application is asked. */
+/*
+ * llhttp has seen the end of the head. Pauses where a body follows, so that the application is
+ * asked.
+ */
 static int on_headers_complete(llhttp_t *ll)
 {
     struct exchange *x = exchange_behind(ll);
@@ -428,13 +438,35 @@ static int on_headers_complete(llhttp_t *ll)
     return x->body_expected ? HPE_PAUSED : 0;
 }
 
+/* Bytes up to at were no payload. Chunk sizes, extensions and trailers are bounded like a field. */
+static int count_quiet(struct exchange *x, const char *at)
+{
+    struct parse *p = x->parse;
+
+    p->quiet += (size_t)(at - p->mark);
+    p->mark = at;
+    return p->quiet > QUIET_MAX ? refuse(x, 400, CLOSE_BAD_REQUEST) : 0;
+}
+
+/* The largest body that is taken; an answered request's is dropped, which h1.c bounds. 0: any. */
+static int64_t body_max(const struct exchange *x)
+{
+    return x->answer == ANSWER_NONE || x->answer == ANSWER_LATER ? x->limits->body_max : 0;
+}
+
 /* Payload. */
 static int on_body(llhttp_t *ll, const char *at, size_t n)
 {
     struct exchange *x = exchange_behind(ll);
 
+    if (n == 0)
+        return 0;
+    if (count_quiet(x, at))
+        return HPE_USER;
+    x->parse->quiet = 0;
+    x->parse->mark = at + n;
     x->body_received += (int64_t)n;
-    if (x->limits->body_max && x->body_received > x->limits->body_max) {
+    if (body_max(x) && x->body_received > body_max(x)) {
         refuse(x, 413, CLOSE_BODY_TOO_LARGE);
         return HPE_USER;
     }
@@ -447,8 +479,14 @@ static int on_body(llhttp_t *ll, const char *at, size_t n)
 static int on_chunk_header(llhttp_t *ll)
 {
     struct exchange *x = exchange_behind(ll);
-    int64_t max = x->limits->body_max;
+    int64_t max = body_max(x);
 
+    if (ll->content_length == 0) {
+        /* The last chunk: what follows is looked at byte by byte. */
+        x->parse->trailers = true;
+        x->parse->last = '\n';
+        return HPE_PAUSED;
+    }
     if (ll->content_length > INT64_MAX
         || (max && (int64_t)ll->content_length > max - x->body_received)) {
         refuse(x, 413, CLOSE_BODY_TOO_LARGE);
@@ -489,13 +527,14 @@ void parse_begin(struct exchange *x)
 #endif
     p->x = x;
     p->size = p->fed = p->quiet = 0;
-    p->head_done = false;
+    p->mark = NULL;
+    p->head_done = p->trailers = false;
     x->parse = p;
 }
 
 /*
- * The method, before llhttp sees it: a token and a space, so that an unknown method (501) can be told
- * from garbage (400) however the bytes arrive. PARSE_DONE: it is there.
+ * The method, before llhttp sees it: a token and a space, so that an unknown method (501) can be
+ * told from garbage (400) however the bytes arrive. PARSE_DONE: it is there.
  */
 static enum parse_event scan_method(struct exchange *x, size_t size)
 {
@@ -579,32 +618,57 @@ enum parse_event parse_head(struct exchange *x, size_t size)
     return PARSE_HEAD;
 }
 
+/*
+ * Walks bytes of the trailers, which are dropped, as strictly as fields: llhttp would take a bare
+ * LF for the end of the message, and a fold.
+ */
+static int walk_trailers(struct exchange *x, const char *at, const char *end)
+{
+    struct parse *p = x->parse;
+
+    for (; at < end; p->last = *at++) {
+        bool begins = p->last == '\n';
+
+        if ((*at == '\n' && p->last != '\r')
+            || (begins && (*at == ' ' || *at == '\t' || *at == ':')))
+            return refuse(x, 400, CLOSE_BAD_REQUEST);
+    }
+    return 0;
+}
+
 enum parse_event parse_body(struct exchange *x, const char *data, size_t n, size_t *used)
 {
     struct parse *p = x->parse;
-    int64_t before = x->body_received;
+    const char *at = data, *end = data + n;
     llhttp_errno_t error;
 
     CHECK_OBJ(p, PARSE_MAGIC);
     AN(p->head_done && !x->body_done && n > 0);
-    error = llhttp_execute(&p->ll, data, n);
+    p->mark = data;
     *used = n;
-    if (x->refusal)
-        return PARSE_REFUSED;
-    if (error == HPE_OK) {
-        /* Zero for a read that held payload; else what came without any. */
-        p->quiet = x->body_received == before ? p->quiet + n : 0;
-        if (p->quiet <= QUIET_MAX)
+    for (;;) {
+        const char *stop = end;
+        bool trailers = p->trailers;
+
+        error = llhttp_execute(&p->ll, at, (size_t)(end - at));
+        if (x->refusal)
+            return PARSE_REFUSED;
+        if (error == HPE_PAUSED)
+            stop = llhttp_get_error_pos(&p->ll);
+        else if (error != HPE_OK)
+            return refused(x, error);
+        AN(at <= stop && stop <= end);
+        if (count_quiet(x, stop) || (trailers && walk_trailers(x, at, stop)))
+            return PARSE_REFUSED;
+        at = stop;
+        if (error == HPE_OK)
             return PARSE_MORE;
-        refuse(x, 400, CLOSE_BAD_REQUEST);
-        return PARSE_REFUSED;
+        llhttp_resume(&p->ll);
+        if (x->body_done || at == end)
+            break;
     }
-    if (error != HPE_PAUSED)
-        return refused(x, error);
-    AN(x->body_done);
-    *used = (size_t)(llhttp_get_error_pos(&p->ll) - data);
-    AN(*used <= n);
-    return PARSE_DONE;
+    *used = (size_t)(at - data);
+    return x->body_done ? PARSE_DONE : PARSE_MORE;
 }
 
 /* A view follows the head from one place to another, if it lies in it. */

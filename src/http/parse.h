@@ -25,15 +25,16 @@ enum parse_event {
 void parse_begin(struct exchange *x);
 
 /*
- * Parses the head. x->head[0 … size) are all the bytes of the message so far, contiguous; they may have
- * moved since the last call (after exchange_move()). Bytes behind the head are not looked at; on
- * PARSE_HEAD and PARSE_DONE x->head_size says where it ends. Names are put into lower case in place.
+ * Parses the head. x->head[0 … size) are all the bytes of the message so far, contiguous; they
+ * may have moved since the last call (after exchange_move()). Bytes behind the head are not
+ * looked at; on PARSE_HEAD and PARSE_DONE x->head_size says where it ends. Names are put into
+ * lower case in place.
  */
 enum parse_event parse_head(struct exchange *x, size_t size);
 
 /*
- * Parses the body. Payload goes to x->h1's application as it is found. *used: bytes taken; fewer than
- * n only on PARSE_DONE and PARSE_REFUSED.
+ * Parses the body. Payload goes to x->h1's application as it is found. *used: bytes taken; fewer
+ * than n only on PARSE_DONE and PARSE_REFUSED.
  */
 enum parse_event parse_body(struct exchange *x, const char *data, size_t n, size_t *used);
 

@@ -11,7 +11,10 @@
 
 #include <stdio.h>
 
-/* A body that is still to come is read and dropped up to here, so that the connection can be kept. */
+/*
+ * A body that is still to come is read and dropped up to here, so that the connection can be
+ * kept.
+ */
 #define UNREAD_MAX (64 * 1024)
 
 void respond_header(struct exchange *x, struct str name, struct str value)

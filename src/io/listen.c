@@ -57,7 +57,10 @@ static void add_fd(struct listen_socket *s, int fd)
     s->fds[s->fd_count++] = fd;
 }
 
-/* Takes what there is already: from the running configuration, or from the program before this one. */
+/*
+ * Takes what there is already: from the running configuration, or from the program before this
+ * one.
+ */
 static void take_known(struct config *config, const struct config *old, struct listen_socket *s,
                        struct listen_inherited *inherited)
 {
@@ -89,8 +92,8 @@ static void share_port(const struct config *old, uint16_t port, int on)
 
 /*
  * Opens one socket more. Where the running configuration holds the port by another address ("*:80"
- * becomes "127.0.0.1:80"), or the socket alone and now a group is wanted, the kernel lets both stand
- * side by side only with SO_REUSEPORT on both, so it is lent for the time of the change.
+ * becomes "127.0.0.1:80"), or the socket alone and now a group is wanted, the kernel lets both
+ * stand side by side only with SO_REUSEPORT on both, so it is lent for the time of the change.
  */
 static int open_beside(const struct config *old, const struct listen_socket *s, const char **call)
 {

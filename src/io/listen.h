@@ -33,17 +33,17 @@ struct listen_inherited {
 #define LISTEN_TRIES_RELOAD 1
 
 /*
- * Opens the sockets of config. What old (may be NULL) has is shared with it, what was inherited (may
- * be NULL) is taken. 0; -1 after logging, with the reason in why: then everything that this call
- * opened is closed again.
+ * Opens the sockets of config. What old (may be NULL) has is shared with it, what was inherited
+ * (may be NULL) is taken. 0; -1 after logging, with the reason in why: then everything that this
+ * call opened is closed again.
  */
 int listen_open(struct config *config, const struct config *old, struct listen_inherited *inherited,
                 unsigned tries, char why[LISTEN_WHY_MAX]);
 
 /*
- * The new configuration serves: sockets that only old had are closed and their paths removed, changed
- * options are applied to those that were kept. old may be NULL. Never fails: what cannot be applied
- * is logged.
+ * The new configuration serves: sockets that only old had are closed and their paths removed,
+ * changed options are applied to those that were kept. old may be NULL. Never fails: what cannot
+ * be applied is logged.
  */
 void listen_commit(struct config *config, struct config *old);
 
@@ -57,15 +57,19 @@ void listen_close(struct config *config, bool remove_paths);
 void listen_forget(const struct config *keep, const struct config *other);
 
 /*
- * Does the worker in that slot accept on descriptor i? A plain socket belongs to all workers. One of a
- * reuseport group belongs to one slot; where there are more sockets than workers, a slot serves several.
+ * Does the worker in that slot accept on descriptor i? A plain socket belongs to all workers. One
+ * of a reuseport group belongs to one slot; where there are more sockets than workers, a slot
+ * serves several.
  */
 bool listen_is_mine(const struct listen_socket *s, size_t i, unsigned slot, unsigned workers);
 
 /* The address as messages name it: "0.0.0.0:80", "[::1]:80", "unix:/path". Returns the length. */
 size_t listen_name(const struct listen_socket *s, char *out, size_t size);
 
-/* ---- Binary upgrade ----------------------------------------------------------------------------- */
+/*
+ * ---- Binary upgrade
+ * -----------------------------------------------------------------------------
+ */
 
 /* Reads "6;7;" and marks the descriptors as close-on-exec; complains of what is no socket. */
 void listen_inherited_parse(struct listen_inherited *inherited, const char *text);
@@ -79,7 +83,10 @@ char *listen_inheritable(const struct config *config);
 /* In the child that is about to become the new program: lets the descriptors live through it. */
 void listen_survive_exec(const struct config *config);
 
-/* ---- Between listen.c and listen_socket.c: one socket ------------------------------------------- */
+/*
+ * ---- Between listen.c and listen_socket.c: one socket
+ * -------------------------------------------
+ */
 
 /* A socket that is bound and listens; -1 with errno, and *call the name of what failed. */
 int listen_socket_open(const struct listen_socket *s, const char **call);

@@ -26,7 +26,10 @@ union endpoint {
     struct sockaddr_vm vm;
 };
 
-/* ---- Addresses ---------------------------------------------------------------------------------- */
+/*
+ * ---- Addresses
+ * ----------------------------------------------------------------------------------
+ */
 
 /* Fills in what to bind for an address family; returns the length. */
 static socklen_t endpoint_of(const struct listen_socket *s, int family, union endpoint *e)
@@ -129,9 +132,15 @@ bool listen_socket_is(const struct listen_socket *s, int fd)
     }
 }
 
-/* ---- Options ------------------------------------------------------------------------------------ */
+/*
+ * ---- Options
+ * ------------------------------------------------------------------------------------
+ */
 
-/* Sets one option. What a kernel refuses here makes the server slower, not wrong: it is only logged. */
+/*
+ * Sets one option. What a kernel refuses here makes the server slower, not wrong: it is only
+ * logged.
+ */
 static void set_option(const struct listen_socket *s, int fd, int level, int option, int value,
                        const char *name)
 {
@@ -167,7 +176,9 @@ static void set_tcp(const struct listen_socket *s, int fd)
 
     set_option(s, fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
     set_keepalive(s, fd);
-    /* The kernel rounds the seconds up to whole retransmissions, so only on and off are compared. */
+    /*
+     * The kernel rounds the seconds up to whole retransmissions, so only on and off are compared.
+     */
     if (getsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &value, &size) == 0
         && (value != 0) != o->deferred)
         set_option(s, fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, o->deferred, "TCP_DEFER_ACCEPT");
@@ -223,7 +234,10 @@ void listen_socket_apply(const struct listen_socket *s, int fd)
     }
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------ */
+/*
+ * ---- Opening
+ * ------------------------------------------------------------------------------------
+ */
 
 /* Does anybody listen on this path? Asked only where a bind failed. */
 static bool path_is_served(const union endpoint *e, socklen_t size)
@@ -237,8 +251,8 @@ static bool path_is_served(const union endpoint *e, socklen_t size)
 }
 
 /*
- * Binds a unix socket. A socket file that a dead server left behind is replaced; a file of any other
- * kind, or one that somebody listens on, is not. 0, or -1 with errno.
+ * Binds a unix socket. A socket file that a dead server left behind is replaced; a file of any
+ * other kind, or one that somebody listens on, is not. 0, or -1 with errno.
  */
 static int bind_path(const struct listen_socket *s, int fd, const union endpoint *e, socklen_t size)
 {

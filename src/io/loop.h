@@ -14,7 +14,10 @@
 struct loop;
 struct loop_watch;
 
+/* Makes a loop, in the process that will run it. */
 struct loop *loop_new(void);
+
+/* Frees it; all watches but those of signals must have been taken off. */
 void loop_free(struct loop **loop);
 
 /* Returns after loop_stop(). */

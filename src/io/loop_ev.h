@@ -8,6 +8,7 @@
 
 #include <ev.h>
 
+/* The loop for libev's own functions. */
 struct ev_loop *loop_ev(const struct loop *loop);
 
 #endif

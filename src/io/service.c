@@ -150,7 +150,10 @@ static void refuse_client(int fd)
     close(fd);
 }
 
-/* No descriptor is left: one client is refused with the one kept in reserve, then accepting rests. */
+/*
+ * No descriptor is left: one client is refused with the one kept in reserve, then accepting
+ * rests.
+ */
 static void out_of_descriptors(struct service *s, const struct acceptor *a, int error)
 {
     complain(s, error, "accept4() failed, accepting rests; raise worker_rlimit_nofile");
@@ -240,8 +243,8 @@ static void accept_failed(struct service *s, struct acceptor *a, int error)
 }
 
 /*
- * Clients are waiting. One is accepted in a calm time, which saves the call that finds nothing; more,
- * up to ACCEPT_MAX, as long as wake-ups find more.
+ * Clients are waiting. One is accepted in a calm time, which saves the call that finds nothing;
+ * more, up to ACCEPT_MAX, as long as wake-ups find more.
  */
 static void on_accept(struct ev_loop *ev, ev_io *w, int events)
 {

@@ -1,8 +1,8 @@
 /*
  * session.c - one socket and its connection: the driver.
  *
- * The usual turn is one read and one writev. The read watcher stays on, the write watcher is started
- * only when the socket takes no more, and the deadline is a store into the wheel.
+ * The usual turn is one read and one writev. The read watcher stays on, the write watcher is
+ * started only when the socket takes no more, and the deadline is a store into the wheel.
  */
 #include "io/session.h"
 
@@ -181,7 +181,9 @@ static void apply_nagle(struct session *s)
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
 }
 
-/* Sets the watcher to what the connection wants now; the kernel hears of it only if that changed. */
+/*
+ * Sets the watcher to what the connection wants now; the kernel hears of it only if that changed.
+ */
 static void watch(struct session *s, unsigned want)
 {
     int events = (want & CONN_READ ? EV_READ : 0) | (want & CONN_WRITE ? EV_WRITE : 0);

@@ -1,9 +1,10 @@
 /*
  * transport.h - how bytes get through a socket: plain now, TLS behind the same five functions.
  *
- * All return the number of bytes moved; 0 from read means that the peer sends no more, 0 from sendfile
- * that the file has ended early; -1 with errno EAGAIN means later, with another errno that the
- * connection is lost. more: further bytes follow at once, do not send a short segment for these.
+ * All return the number of bytes moved; 0 from read means that the peer sends no more, 0 from
+ * sendfile that the file has ended early; -1 with errno EAGAIN means later, with another errno
+ * that the connection is lost. more: further bytes follow at once, do not send a short segment
+ * for these.
  */
 #ifndef SLV_TRANSPORT_H
 #define SLV_TRANSPORT_H

@@ -13,7 +13,10 @@ static ssize_t plain_read(int fd, void *buf, size_t size)
     return read(fd, buf, size);
 }
 
-/* struct transport: writev. writev() is cheaper than sendmsg(), which alone can say "more follows". */
+/*
+ * struct transport: writev. writev() is cheaper than sendmsg(), which alone can say "more
+ * follows".
+ */
 static ssize_t plain_writev(int fd, const struct iovec *iov, size_t count, bool more)
 {
     struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };

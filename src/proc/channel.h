@@ -1,9 +1,9 @@
 /*
  * channel.h - messages between the master and one worker.
  *
- * A SOCK_SEQPACKET pair, so that a message arrives whole or not at all and the end of the other side
- * is seen. Both ends are non-blocking. Messages are read by the same build of the program that wrote
- * them: nothing else ever holds an end.
+ * A SOCK_SEQPACKET pair, so that a message arrives whole or not at all and the end of the other
+ * side is seen. Both ends are non-blocking. Messages are read by the same build of the program
+ * that wrote them: nothing else ever holds an end.
  */
 #ifndef SLV_CHANNEL_H
 #define SLV_CHANNEL_H

@@ -59,8 +59,8 @@ void child_free(struct child **pchild)
 }
 
 /*
- * In a forked child: closes what belongs to the master. Above all the ends of the siblings' channels,
- * because as long as anybody holds one, a worker does not see that the master has gone.
+ * In a forked child: closes what belongs to the master. Above all the ends of the siblings'
+ * channels, because as long as anybody holds one, a worker does not see that the master has gone.
  */
 static void forget(struct master *m, const struct generation *keep)
 {

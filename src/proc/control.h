@@ -1,8 +1,8 @@
 /*
  * control.h - the control socket: somebody asks for a reload and is told how it went.
  *
- * A unix stream socket beside the pid file, for the owner of the master only. Lines, each ended by a
- * newline:
+ * A unix stream socket beside the pid file, for the owner of the master only. Lines, each ended
+ * by a newline:
  *
  *   reload                       the only question
  *   progress TEXT                what is being done
@@ -57,7 +57,10 @@ void control_say(struct control *control, const char *word, const char *text);
 /* The last line: "ok" or "error". */
 void control_end(struct control *control, const char *word, const char *text);
 
-/* ---- The other side ----------------------------------------------------------------------------- */
+/*
+ * ---- The other side
+ * -----------------------------------------------------------------------------
+ */
 
 /* Connects to the socket beside a pid file. The descriptor, or -1 with errno. */
 int control_connect(const char *pid_path);

@@ -28,8 +28,8 @@ int options_parse(struct options *o, int argc, char *const argv[], char why[OPTI
 void options_show(const struct options *o, FILE *out);
 
 /*
- * Paths from the heap, as the configuration will see them: the prefix with a '/' at its end; the main
- * file; the file for the error log until there is a configuration (NULL: standard error).
+ * Paths from the heap, as the configuration will see them: the prefix with a '/' at its end; the
+ * main file; the file for the error log until there is a configuration (NULL: standard error).
  */
 char *options_prefix(const struct options *o);
 char *options_file(const struct options *o, const char *prefix);

@@ -13,7 +13,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* Closing a terminal's window sends this signal, too. It must not stop a server in the foreground. */
+/*
+ * Closing a terminal's window sends this signal, too. It must not stop a server in the
+ * foreground.
+ */
 static bool from_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);

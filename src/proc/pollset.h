@@ -1,8 +1,8 @@
 /*
  * pollset.h - the descriptors that the master waits for, put together anew for every wait.
  *
- * The master has a dozen of them and wakes up a few times a day: what counts here is that there is no
- * state that could go stale.
+ * The master has a dozen of them and wakes up a few times a day: what counts here is that there
+ * is no state that could go stale.
  */
 #ifndef SLV_POLLSET_H
 #define SLV_POLLSET_H
@@ -25,10 +25,15 @@ struct pollset {
 void pollset_clear(struct pollset *p);
 void pollset_free(struct pollset *p);
 
-/* Waits for events of fd; negative ones are left out. arg must live until pollset_wait() returns. */
+/*
+ * Waits for events of fd; negative ones are left out. arg must live until pollset_wait() returns.
+ */
 void pollset_add(struct pollset *p, int fd, short events, poll_call *call, void *arg);
 
-/* Waits until something happens or the deadline (MS_NEVER: none) has passed, then makes the calls. */
+/*
+ * Waits until something happens or the deadline (MS_NEVER: none) has passed, then makes the
+ * calls.
+ */
 void pollset_wait(struct pollset *p, ms_t deadline);
 
 #endif

@@ -66,7 +66,10 @@ static int settle(struct master *m, const struct process_conf *process)
     return m->has_pid_file ? 0 : -1;
 }
 
-/* ---- One process -------------------------------------------------------------------------------- */
+/*
+ * ---- One process
+ * --------------------------------------------------------------------------------
+ */
 
 static char *single_pid_path;      /* for the end of a process that is its own master */
 
@@ -118,7 +121,10 @@ static _Noreturn void serve_alone(struct master *m, struct generation *g)
     });
 }
 
-/* ---- Start -------------------------------------------------------------------------------------- */
+/*
+ * ---- Start
+ * --------------------------------------------------------------------------------------
+ */
 
 int start(struct master *m)
 {

@@ -14,7 +14,8 @@
  *   logs.c         where the master's own lines go; opening log files anew
  *
  * The master changes its state in one place at a time: callbacks of descriptors note what they have
- * read, signals are acted upon one after the other, and memory is given back only at the end of a turn.
+ * read, signals are acted upon one after the other, and memory is given back only at the end of a
+ * turn.
  */
 #ifndef SLV_STATE_H
 #define SLV_STATE_H
@@ -98,11 +99,15 @@ struct master {
     pid_t inherited_from;          /* the old binary's master; 0: started by people */
     pid_t new_binary;              /* 0: none */
     int signal_fd;
-    int started_fd;                /* tells the process that was started by hand; -1: nobody waits */
+    /* tells the process that was started by hand; -1: nobody waits */
+    int started_fd;
     struct control *control;       /* NULL: none could be opened */
     };
 
-/* ---- start.c ------------------------------------------------------------------------------------ */
+/*
+ * ---- start.c
+ * ------------------------------------------------------------------------------------
+ */
 
 /* Up to the point where images or workers are being made. 0, or -1 after logging. */
 int start(struct master *m);
@@ -110,7 +115,10 @@ int start(struct master *m);
 /* Looks whether the first generation serves by now, or never will. */
 void start_check(struct master *m);
 
-/* ---- order.c ------------------------------------------------------------------------------------ */
+/*
+ * ---- order.c
+ * ------------------------------------------------------------------------------------
+ */
 
 /* Acts on a signal. */
 void order_signal(struct master *m, int signo, pid_t from);
@@ -119,7 +127,10 @@ void order_signal(struct master *m, int signo, pid_t from);
 void order_quit(struct master *m);
 void order_terminate(struct master *m);
 
-/* ---- reload.c ----------------------------------------------------------------------------------- */
+/*
+ * ---- reload.c
+ * -----------------------------------------------------------------------------------
+ */
 
 /* A reload was asked for. */
 void reload_request(struct master *m);
@@ -142,7 +153,10 @@ void reload_worker_ended(struct master *m, const struct child *c);
 /* Gives up what is under way. */
 void reload_abandon(struct master *m, const char *why);
 
-/* ---- generation.c ------------------------------------------------------------------------------- */
+/*
+ * ---- generation.c
+ * -------------------------------------------------------------------------------
+ */
 
 /* Takes the configuration over and gives it the next number. */
 struct generation *generation_new(struct master *m, struct config *config);
@@ -153,7 +167,10 @@ void generations_collect(struct master *m);
 /* Frees all, at the end. */
 void generations_free(struct master *m);
 
-/* ---- spawn.c ------------------------------------------------------------------------------------ */
+/*
+ * ---- spawn.c
+ * ------------------------------------------------------------------------------------
+ */
 
 /* Starts a worker in a slot that waits. 0, or -1 after logging. */
 int spawn_worker(struct master *m, struct generation *g, unsigned slot);
@@ -164,11 +181,14 @@ void spawn_due(struct master *m);
 /* Tells all workers of a generation to finish. g NULL: of all generations. */
 void spawn_drain(struct master *m, const struct generation *g, bool successor);
 
-/* ---- child.c ------------------------------------------------------------------------------------ */
+/*
+ * ---- child.c
+ * ------------------------------------------------------------------------------------
+ */
 
 /*
- * Forks, with nothing left in the buffers of stdio. 0 in the child, which has forgotten everything of
- * the master's but the new generation's sockets; -1 after logging.
+ * Forks, with nothing left in the buffers of stdio. 0 in the child, which has forgotten
+ * everything of the master's but the new generation's sockets; -1 after logging.
  */
 pid_t child_fork(struct master *m, const struct generation *keep, const char *what);
 
@@ -192,12 +212,18 @@ const char *child_name(const struct child *c);
 /* Reads what a worker has sent by now. */
 void child_hear(struct child *c);
 
-/* ---- reap.c ------------------------------------------------------------------------------------- */
+/*
+ * ---- reap.c
+ * -------------------------------------------------------------------------------------
+ */
 
 /* Takes note of all that have ended. */
 void reap(struct master *m);
 
-/* ---- builder.c ---------------------------------------------------------------------------------- */
+/*
+ * ---- builder.c
+ * ----------------------------------------------------------------------------------
+ */
 
 /* Starts the builder for a generation. 0, or -1 after logging. */
 int builder_start(struct master *m, struct generation *g);
@@ -205,7 +231,10 @@ int builder_start(struct master *m, struct generation *g);
 /* Takes lines that it has written. */
 void builder_hear(struct child *c);
 
-/* ---- upgrade.c ---------------------------------------------------------------------------------- */
+/*
+ * ---- upgrade.c
+ * ----------------------------------------------------------------------------------
+ */
 
 /* Another binary is being tried out, or this one is: the other master is alive and serves. */
 bool upgrade_has_peer(const struct master *m);
@@ -216,7 +245,10 @@ void upgrade_begin(struct master *m);
 /* The new binary has ended. */
 void upgrade_ended(struct master *m);
 
-/* ---- logs.c ------------------------------------------------------------------------------------- */
+/*
+ * ---- logs.c
+ * -------------------------------------------------------------------------------------
+ */
 
 /* Opens all anew and tells the workers. */
 void logs_reopen(struct master *m);

@@ -5,8 +5,9 @@
 #define SLV_TITLE_H
 
 /*
- * Makes room: the environment moves away from behind the arguments. Call once, before anything keeps
- * pointers into the environment; argv must not be read by its old pointers after title_set().
+ * Makes room: the environment moves away from behind the arguments. Call once, before anything
+ * keeps pointers into the environment; argv must not be read by its old pointers after
+ * title_set().
  */
 void title_init(int argc, char **argv);
 

@@ -35,7 +35,10 @@ struct worker {
     bool draining, ending;
 };
 
-/* ---- Ending ------------------------------------------------------------------------------------- */
+/*
+ * ---- Ending
+ * -------------------------------------------------------------------------------------
+ */
 
 /* Leaves the loop. What is still open is aborted when the service is freed. */
 static void end(struct worker *w)
@@ -65,8 +68,8 @@ static void on_limit(void *arg)
 }
 
 /*
- * Accepts no more. The listening sockets are closed here, too, so that one that no configuration wants
- * any more, or that another master is to bind, does not live on in this process.
+ * Accepts no more. The listening sockets are closed here, too, so that one that no configuration
+ * wants any more, or that another master is to bind, does not live on in this process.
  */
 static void drain(struct worker *w, bool successor)
 {
@@ -81,7 +84,10 @@ static void drain(struct worker *w, bool successor)
     listen_close(w->config, false);
 }
 
-/* ---- Signals ------------------------------------------------------------------------------------ */
+/*
+ * ---- Signals
+ * ------------------------------------------------------------------------------------
+ */
 
 /* SIGQUIT: the master, or somebody who wants this one worker replaced. */
 static void on_quit(void *arg)
@@ -126,7 +132,10 @@ static void take_signals(struct worker *w)
     signals_unblock();
 }
 
-/* ---- The master --------------------------------------------------------------------------------- */
+/*
+ * ---- The master
+ * ---------------------------------------------------------------------------------
+ */
 
 /*
  * Is this number a log file's here, too? In a worker of an older configuration it may be that of a
@@ -177,7 +186,10 @@ static void on_channel(void *arg)
     }
 }
 
-/* Tells the master that connections are accepted. Whoever has started the server needs no more news. */
+/*
+ * Tells the master that connections are accepted. Whoever has started the server needs no more
+ * news.
+ */
 static void report_ready(struct worker *w)
 {
     struct channel_message message = {
@@ -194,7 +206,10 @@ static void report_ready(struct worker *w)
         log_alert(errno, "the master process cannot be told that this one is ready");
 }
 
-/* ---- Beginning and end -------------------------------------------------------------------------- */
+/*
+ * ---- Beginning and end
+ * --------------------------------------------------------------------------
+ */
 
 /* Asks the modules. One that cannot work makes the worker useless. */
 static void start_modules(const struct config *config)

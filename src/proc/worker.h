@@ -15,8 +15,8 @@ struct worker_start {
 };
 
 /*
- * Runs in the process that calls it, until it is told to end, then exits: 0, or EXIT_FATAL of slots.h
- * where starting it again is of no use. Signals are blocked when it is called.
+ * Runs in the process that calls it, until it is told to end, then exits: 0, or EXIT_FATAL of
+ * slots.h where starting it again is of no use. Signals are blocked when it is called.
  */
 _Noreturn void worker_main(const struct worker_start *start);
 

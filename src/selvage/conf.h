@@ -1,15 +1,17 @@
 /*
- * conf.h - directives: how a module says what may stand in the configuration file, and what it means.
+ * conf.h - directives: how a module says what may stand in the configuration file, and what it
+ * means.
  *
- * A module describes its directives in a table. The server parses the file into a tree, checks every
- * directive against the tables (name, context, number of arguments) and then calls the setters, so
- * that all mistakes of a file are reported in one run.
+ * A module describes its directives in a table. The server parses the file into a tree, checks
+ * every directive against the tables (name, context, number of arguments) and then calls the
+ * setters, so that all mistakes of a file are reported in one run.
  *
- * Each block (http, server, location) has at most one conf struct per module, zeroed when it is made.
- * A directive names the field that it sets by offset and size. After the whole file has been read,
- * fields that a block did not set are copied from the block around it, and what nobody set gets the
- * directive's default; blocks that set nothing share the struct of the block around them. So the meaning of
- * inheritance is the same everywhere: the innermost value wins, as a whole.
+ * Each block (http, server, location) has at most one conf struct per module, zeroed when it is
+ * made. A directive names the field that it sets by offset and size. After the whole file has
+ * been read, fields that a block did not set are copied from the block around it, and what nobody
+ * set gets the directive's default; blocks that set nothing share the struct of the block around
+ * them. So the meaning of inheritance is the same everywhere: the innermost value wins, as a
+ * whole.
  */
 #ifndef SELVAGE_CONF_H
 #define SELVAGE_CONF_H
@@ -35,7 +37,7 @@ enum {
     SLV_REPEATS = 1 << 0,          /* may be given several times in one block */
     SLV_NOT_INHERITED = 1 << 1,    /* has a meaning only in the block where it stands */
     SLV_OPENS_BLOCK = 1 << 2,      /* ends with { ... } instead of ; */
-    SLV_RAW_BLOCK = 1 << 3         /* its block holds free entries (map, types): see slv_conf_entries() */
+    SLV_RAW_BLOCK = 1 << 3         /* its block holds free entries: see slv_conf_entries() */
 };
 
 #define SLV_ARGS_ANY 255
@@ -61,14 +63,17 @@ struct slv_directive {
 /* offset and size in one word. */
 #define SLV_FIELD(type, member) offsetof(type, member), sizeof(((type *)0)->member)
 
-/* ---- Ready setters ------------------------------------------------------------------------------ */
+/*
+ * ---- Ready setters
+ * ------------------------------------------------------------------------------
+ */
 
 SLV_API slv_setter slv_set_flag;   /* on | off                   -> bool */
-SLV_API slv_setter slv_set_number; /* decimal                    -> int64_t; extra: struct slv_bounds */
+SLV_API slv_setter slv_set_number; /* decimal                    -> int64_t; extra: bounds */
 SLV_API slv_setter slv_set_size;   /* 8k 1m 1g                   -> int64_t, bytes; extra: bounds */
 SLV_API slv_setter slv_set_ms;     /* 500ms 5s 1m30s             -> int64_t, milliseconds */
 SLV_API slv_setter slv_set_string; /* one argument as it is      -> struct str, in config memory */
-SLV_API slv_setter slv_set_path;   /* a file, below the prefix   -> struct str, absolute, NUL behind it */
+SLV_API slv_setter slv_set_path;   /* a file, below the prefix   -> struct str, absolute, NUL */
 SLV_API slv_setter slv_set_enum;   /* one word of a list         -> int; extra: struct slv_word[] */
 SLV_API slv_setter slv_set_template; /* text with $variables     -> struct slv_template * */
 
@@ -81,7 +86,10 @@ struct slv_word {
     int value;
 };
 
-/* ---- For setters of one's own ------------------------------------------------------------------- */
+/*
+ * ---- For setters of one's own
+ * -------------------------------------------------------------------
+ */
 
 /* Arguments of the directive at hand; 0 is its name. */
 SLV_API size_t slv_conf_count(const struct slv_conf *cf);
@@ -91,8 +99,8 @@ SLV_API struct str slv_conf_arg(const struct slv_conf *cf, size_t i);
 SLV_API unsigned slv_conf_where(const struct slv_conf *cf);
 
 /*
- * Reports a mistake in argument number arg (the caret points there) and counts it. Always returns -1,
- * so that a setter can end with it. The text says what was found and what was expected.
+ * Reports a mistake in argument number arg (the caret points there) and counts it. Always returns
+ * -1, so that a setter can end with it. The text says what was found and what was expected.
  */
 SLV_API int slv_conf_error(struct slv_conf *cf, size_t arg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -103,7 +111,7 @@ SLV_API void slv_conf_warn(struct slv_conf *cf, size_t arg, const char *format, 
 
 /* Memory that lives as long as this configuration. */
 SLV_API void *slv_conf_alloc(struct slv_conf *cf, size_t size);            /* zero-filled */
-SLV_API struct str slv_conf_str(struct slv_conf *cf, struct str s);        /* a copy, NUL behind it */
+SLV_API struct str slv_conf_str(struct slv_conf *cf, struct str s);      /* a copy, NUL */
 SLV_API void slv_conf_on_free(struct slv_conf *cf, void (*release)(void *), void *object);
 
 /* Parse one value; 0, or -1 without a message. */
@@ -114,13 +122,17 @@ SLV_API int slv_parse_ms(struct str s, int64_t *ms);
 SLV_API struct str slv_conf_path(struct slv_conf *cf, struct str name, bool beside_config);
 
 /*
- * The entries of a raw block, in order: each is a list of words. entry() is called with cf standing on
- * the entry, so that slv_conf_arg() and slv_conf_error() speak of it. Returns 0, or -1 if any entry did.
+ * The entries of a raw block, in order: each is a list of words. entry() is called with cf
+ * standing on the entry, so that slv_conf_arg() and slv_conf_error() speak of it. Returns 0, or
+ * -1 if any entry did.
  */
 SLV_API int slv_conf_entries(struct slv_conf *cf, int (*entry)(struct slv_conf *cf, void *arg),
                              void *arg);
 
-/* ---- Variables ---------------------------------------------------------------------------------- */
+/*
+ * ---- Variables
+ * ----------------------------------------------------------------------------------
+ */
 
 /* Text with $variables, compiled once. NULL on a mistake, after slv_conf_error(). */
 struct slv_template;
@@ -139,14 +151,16 @@ SLV_API struct str slv_template_literal(const struct slv_template *t);
 typedef struct str slv_getter(struct slv_request *r, void *arg);
 
 /*
- * Adds a variable, "name" without the dollar. A name that ends in '_' is a prefix: all variables that
- * begin with it come here, and slv_variable_rest() tells the rest. volatile_value: never cached.
- * Returns 0, or -1 where the name is taken.
+ * Adds a variable, "name" without the dollar. A name that ends in '_' is a prefix: all variables
+ * that begin with it come here, and slv_variable_rest() tells the rest. volatile_value: never
+ * cached. Returns 0, or -1 where the name is taken.
  */
 SLV_API int slv_add_variable(struct slv_conf *cf, struct str name, slv_getter *get, void *arg,
                              bool volatile_value);
 
-/* From a getter of a prefix: the name behind it, as "host" of $http_host. Valid until it returns. */
+/*
+ * From a getter of a prefix: the name behind it, as "host" of $http_host. Valid until it returns.
+ */
 SLV_API struct str slv_variable_rest(const struct slv_request *r);
 
 /* A PCRE2 pattern. NULL after slv_conf_error(). Named groups become variables. */

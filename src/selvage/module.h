@@ -1,12 +1,12 @@
 /*
  * module.h - the module interface.
  *
- * A module is a shared object with one exported symbol, selvage_module. The server loads it before it
- * forks (load_module), checks magic, ABI version and size, and refuses with a reason what does not
- * fit. What a module does is switched on by its directives.
+ * A module is a shared object with one exported symbol, selvage_module. The server loads it
+ * before it forks (load_module), checks magic, ABI version and size, and refuses with a reason
+ * what does not fit. What a module does is switched on by its directives.
  *
- * ABI history, newest first. A change that a module built earlier would notice bumps the major number,
- * an addition the minor one.
+ * ABI history, newest first. A change that a module built earlier would notice bumps the major
+ * number, an addition the minor one.
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
@@ -41,16 +41,20 @@ struct slv_module {
     const char *name;              /* also the base name of its file */
     const char *version;
     const struct slv_directive *directives; /* ended by a NULL name; may be NULL */
-    size_t conf_size;              /* of its conf struct per http, server and location block; 0: none */
+    /* of its conf struct per http, server and location block; 0: none */
+    size_t conf_size;
 
     /* All hooks may be NULL. */
 
-    /* After load, before the file's directives are applied: add variables. 0, or -1 after an error. */
+    /*
+     * After load, before the file's directives are applied: add variables. 0, or -1 after an
+     * error.
+     */
     int (*load)(struct slv_conf *cf);
 
     /*
-     * After inheritance, once for each block of its own (http, server, location): check and complete
-     * conf. 0, or -1 after slv_conf_error().
+     * After inheritance, once for each block of its own (http, server, location): check and
+     * complete conf. 0, or -1 after slv_conf_error().
      */
     int (*finish)(struct slv_conf *cf, void *conf);
 
@@ -67,14 +71,15 @@ struct slv_module {
     bool (*has)(struct slv_request *r, const void *conf, struct str path);
 
     /*
-     * Content phase, in the order of the server's list: SLV_DECLINED, SLV_DONE, SLV_LATER or a status,
-     * which the core turns into an error page.
+     * Content phase, in the order of the server's list: SLV_DECLINED, SLV_DONE, SLV_LATER or a
+     * status, which the core turns into an error page.
      */
     int (*content)(struct slv_request *r, const void *conf);
 
     /*
      * In the builder, a process of its own without privileges, before a generation starts to serve:
-     * make the answers that workers share, with slv_build_add() (snapshot.h). 0, or -1 after slv_log().
+     * make the answers that workers share, with slv_build_add() (snapshot.h). 0, or -1 after
+     * slv_log().
      */
     int (*build)(struct slv_build *b, void *conf);
 
@@ -91,27 +96,38 @@ struct slv_module {
     .magic = SLV_MODULE_MAGIC, .abi_major = SLV_ABI_MAJOR, .abi_minor = SLV_ABI_MINOR, \
     .size = sizeof(struct slv_module)
 
-/* The module's conf struct for the location that serves the request; never NULL if conf_size > 0. */
+/*
+ * The module's conf struct for the location that serves the request; never NULL if conf_size > 0.
+ */
 SLV_API const void *slv_request_conf(const struct slv_request *r, const struct slv_module *m);
 
 /* Writes to the error log; r may be NULL. error is an errno value or 0. */
 SLV_API void slv_log(const struct slv_request *r, enum slv_level level, int error,
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* ---- What the core knows of the location that serves a request ---------------------------------- */
+/*
+ * ---- What the core knows of the location that serves a request
+ * ----------------------------------
+ */
 
-/* The file that the path names below root or alias: absolute, NUL behind it. In slv_alloc() memory. */
+/*
+ * The file that the path names below root or alias: absolute, NUL behind it. In slv_alloc()
+ * memory.
+ */
 SLV_API struct str slv_request_file(struct slv_request *r, struct str path);
 
-/* The document root (or alias) of the location, evaluated; and the length of the path that it replaces. */
+/*
+ * The document root (or alias) of the location, evaluated; and the length of the path that it
+ * replaces.
+ */
 SLV_API struct str slv_request_root(struct slv_request *r, size_t *replaced);
 
 /* The media type for a file name by "types" and "default_type"; with charset where one applies. */
 SLV_API struct str slv_request_type(struct slv_request *r, struct str filename);
 
 /*
- * The peer's address in network order: returns its length, 4 or 16 (an IPv4-mapped address is 4), or
- * 0 where the peer has none, as on a UNIX-domain socket.
+ * The peer's address in network order: returns its length, 4 or 16 (an IPv4-mapped address is 4),
+ * or 0 where the peer has none, as on a UNIX-domain socket.
  */
 SLV_API int slv_request_peer(const struct slv_request *r, uint8_t ip[16]);
 

@@ -1,10 +1,10 @@
 /*
  * request.h - what a module sees of a request, and how it answers.
  *
- * A request belongs to the core. A module reads the fields below and never writes them. Views into the
- * message (names, values, target, path, args) are valid until the hook returns; a module that answers
- * later reads them again from the request, because the core may have moved the bytes in between.
- * Memory from slv_alloc() lives until the request has been answered and logged.
+ * A request belongs to the core. A module reads the fields below and never writes them. Views
+ * into the message (names, values, target, path, args) are valid until the hook returns; a module
+ * that answers later reads them again from the request, because the core may have moved the bytes
+ * in between. Memory from slv_alloc() lives until the request has been answered and logged.
  */
 #ifndef SELVAGE_REQUEST_H
 #define SELVAGE_REQUEST_H
@@ -104,7 +104,10 @@ SLV_API void *slv_alloc(struct slv_request *r, size_t size);
 SLV_API struct str slv_printf(struct slv_request *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- Content codings ---------------------------------------------------------------------------- */
+/*
+ * ---- Content codings
+ * ----------------------------------------------------------------------------
+ */
 
 enum slv_coding {
     SLV_CODING_IDENTITY,
@@ -116,8 +119,8 @@ enum slv_coding {
 
 /*
  * The coding that the client likes best (Accept-Encoding, RFC 9110 section 12.5.3) among those in
- * available, a set of 1u << SLV_CODING_*; between equals the smallest one usually is: br, zstd, gzip,
- * identity. -1 where it accepts none of them.
+ * available, a set of 1u << SLV_CODING_*; between equals the smallest one usually is: br, zstd,
+ * gzip, identity. -1 where it accepts none of them.
  */
 SLV_API int slv_negotiate(const struct slv_request *r, unsigned available);
 
@@ -125,7 +128,10 @@ SLV_API int slv_negotiate(const struct slv_request *r, unsigned available);
 SLV_API int slv_negotiate_order(const struct slv_request *r, const enum slv_coding *order,
                                 size_t count);
 
-/* ---- Answering ---------------------------------------------------------------------------------- */
+/*
+ * ---- Answering
+ * ----------------------------------------------------------------------------------
+ */
 
 /* What a content or access hook returns, besides an HTTP status from 300 to 599. */
 enum {
@@ -135,10 +141,10 @@ enum {
 };
 
 /*
- * A body that is made while it is sent. The module embeds this as the first member of a struct of its
- * own. pull is called only while little is queued; it calls slv_write() and slv_end(), or returns
- * without either and calls slv_wake() when there is more. stop is called exactly once: after the end
- * (error 0) or when the connection is lost (error 1).
+ * A body that is made while it is sent. The module embeds this as the first member of a struct of
+ * its own. pull is called only while little is queued; it calls slv_write() and slv_end(), or
+ * returns without either and calls slv_wake() when there is more. stop is called exactly once:
+ * after the end (error 0) or when the connection is lost (error 1).
  */
 struct slv_source {
     void (*pull)(struct slv_source *source, struct slv_request *r);
@@ -153,10 +159,10 @@ enum slv_body_kind {
 };
 
 /*
- * Exactly one kind. release(owner) is called exactly once, when the bytes have been written or given
- * up, and also when slv_respond() refuses; NULL where the bytes live in slv_alloc() memory or for
- * ever. So a pinned image, a refcounted blob, a heap block to be freed and an open file are all said
- * with the same two fields.
+ * Exactly one kind. release(owner) is called exactly once, when the bytes have been written or
+ * given up, and also when slv_respond() refuses; NULL where the bytes live in slv_alloc() memory
+ * or for ever. So a pinned image, a refcounted blob, a heap block to be freed and an open file
+ * are all said with the same two fields.
  */
 struct slv_body {
     enum slv_body_kind kind;
@@ -170,9 +176,10 @@ struct slv_body {
 };
 
 /*
- * A response whose head the core writes. The core adds Server, Date, Connection and framing, applies
- * conditional requests (304, 412) where etag or last_modified is given and status is 200, and ranges
- * (206, 416) where the body can be cut, then "expires" and "add_header" of the location.
+ * A response whose head the core writes. The core adds Server, Date, Connection and framing,
+ * applies conditional requests (304, 412) where etag or last_modified is given and status is 200,
+ * and ranges (206, 416) where the body can be cut, then "expires" and "add_header" of the
+ * location.
  */
 struct slv_response {
     int status;
@@ -183,7 +190,10 @@ struct slv_response {
     struct slv_body body;
 };
 
-/* Adds a response header field. Both views must outlive the request: literals or slv_alloc() memory. */
+/*
+ * Adds a response header field. Both views must outlive the request: literals or slv_alloc()
+ * memory.
+ */
 SLV_API void slv_header_out(struct slv_request *r, struct str name, struct str value);
 
 /*
@@ -195,15 +205,18 @@ SLV_API int slv_respond(struct slv_request *r, const struct slv_response *respon
 SLV_API int slv_respond_text(struct slv_request *r, int status, struct str content_type,
                              struct str text);
 
-/* Answers with a redirect to a path of this host or to an absolute URI (status 301, 302, 303, 307, 308). */
+/*
+ * Answers with a redirect to a path of this host or to an absolute URI (status 301, 302, 303,
+ * 307, 308).
+ */
 SLV_API int slv_redirect(struct slv_request *r, int status, struct str location);
 
 /*
  * The prebuilt form: the status line, Date and Connection are one small span that the worker keeps
- * ready; all that follows (the other header fields with the blank line, and the body) is borrowed from
- * wherever it lies. Nothing is copied, formatted or allocated. Where body == head + head_size both
- * leave as one span. For HEAD requests and statuses without a body the core drops the body.
- * release(owner) as in struct slv_body.
+ * ready; all that follows (the other header fields with the blank line, and the body) is borrowed
+ * from wherever it lies. Nothing is copied, formatted or allocated. Where body == head +
+ * head_size both leave as one span. For HEAD requests and statuses without a body the core drops
+ * the body. release(owner) as in struct slv_body.
  */
 struct slv_wire {
     int status;
@@ -214,7 +227,10 @@ struct slv_wire {
 };
 SLV_API int slv_respond_wire(struct slv_request *r, const struct slv_wire *wire);
 
-/* Copies bytes of a pulled body into the queue; slv_end() ends it. From pull or after slv_wake() only. */
+/*
+ * Copies bytes of a pulled body into the queue; slv_end() ends it. From pull or after slv_wake()
+ * only.
+ */
 SLV_API void slv_write(struct slv_request *r, const void *data, size_t size);
 SLV_API void slv_end(struct slv_request *r);
 
@@ -222,8 +238,8 @@ SLV_API void slv_end(struct slv_request *r);
 SLV_API void slv_wake(struct slv_request *r);
 
 /*
- * Starts the request anew at another path of this host, with its args ("?" not included; .p NULL keeps
- * the present ones). From a content hook only; the hook returns what this returns.
+ * Starts the request anew at another path of this host, with its args ("?" not included; .p NULL
+ * keeps the present ones). From a content hook only; the hook returns what this returns.
  */
 SLV_API int slv_internal_redirect(struct slv_request *r, struct str path, struct str args);
 

@@ -30,6 +30,7 @@ static inline struct str str_of(const char *c)
     return (struct str){ c, c ? strlen(c) : 0 };
 }
 
+/* Equal byte by byte. */
 static inline bool str_eq(struct str a, struct str b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
@@ -52,11 +53,13 @@ static inline bool str_ieq(struct str a, struct str b)
     return true;
 }
 
+/* s begins with prefix. */
 static inline bool str_starts(struct str s, struct str prefix)
 {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
+/* s ends with suffix. */
 static inline bool str_ends(struct str s, struct str suffix)
 {
     return s.n >= suffix.n

@@ -108,6 +108,7 @@ die(const char *what)
     exit(1);
 }
 
+/* Zeroed memory, or the end. */
 static void *
 xalloc(size_t size)
 {
@@ -255,6 +256,7 @@ conn_write(struct conn *c)
     return !c->closing;
 }
 
+/* A connection is readable or writable again. */
 static void
 on_conn(struct ev_loop *l, ev_io *w, int events)
 {
@@ -371,6 +373,7 @@ refresh_first_spans(void)
                 keep ? "keep-alive" : "close");
 }
 
+/* llhttp: part of the target. */
 static int
 on_url(llhttp_t *p, const char *at, size_t len)
 {
@@ -379,6 +382,7 @@ on_url(llhttp_t *p, const char *at, size_t len)
     return 0;
 }
 
+/* llhttp: part of a field name. */
 static int
 on_name(llhttp_t *p, const char *at, size_t len)
 {
@@ -390,6 +394,7 @@ on_name(llhttp_t *p, const char *at, size_t len)
     return 0;
 }
 
+/* llhttp: part of a field value. */
 static int
 on_value(llhttp_t *p, const char *at, size_t len)
 {
@@ -547,6 +552,7 @@ load_constant(const char *root)
     exit(1);
 }
 
+/* A listening socket on loopback. */
 static int
 listen_on(int port)
 {

@@ -96,6 +96,7 @@ static uint64_t done, errors, reopened, latency_max, last_done;
 static uint64_t histogram[BUCKETS];
 static char first_error[160];
 
+/* The monotonic clock in nanoseconds. */
 static uint64_t
 now_ns(void)
 {
@@ -105,6 +106,7 @@ now_ns(void)
     return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
 }
 
+/* Says why and ends with status 1. */
 static void
 die(const char *what)
 {
@@ -155,6 +157,7 @@ quantile(double q)
     return 0;
 }
 
+/* Closes a connection's socket. */
 static void
 conn_close(struct conn *c)
 {
@@ -166,6 +169,7 @@ conn_close(struct conn *c)
     c->kept_len = c->body_left = c->unsent = 0;
 }
 
+/* Tells epoll what a connection waits for. */
 static void
 watch(struct conn *c, int op, uint32_t events)
 {
@@ -388,6 +392,7 @@ conn_eof(struct conn *c)
         conn_next(c);
 }
 
+/* Reads and judges answers. */
 static void
 on_readable(struct conn *c)
 {
@@ -417,6 +422,7 @@ on_readable(struct conn *c)
         conn_next(c);
 }
 
+/* One event of one connection. */
 static void
 on_event(struct conn *c, uint32_t events)
 {
@@ -486,6 +492,7 @@ load_request(const char *path)
         memcpy(request + (size_t)i * request_len, buf, request_len);
 }
 
+/* The line of JSON. */
 static void
 print_result(double seconds)
 {
@@ -523,6 +530,7 @@ hold(void)
     printf("{\"closed\": %ld}\n", closed);
 }
 
+/* How to call it. */
 static void
 usage(void)
 {
@@ -536,6 +544,7 @@ usage(void)
     exit(2);
 }
 
+/* Reads the arguments. */
 static const char *
 parse_options(int argc, char **argv)
 {

@@ -104,7 +104,10 @@ static size_t take_output(struct memconn *m, size_t max)
     return got;
 }
 
-/* Writes while the peer takes some, sees to wake-ups, settles, and does what the connection wants. */
+/*
+ * Writes while the peer takes some, sees to wake-ups, settles, and does what the connection
+ * wants.
+ */
 static void finish_turn(struct memconn *m)
 {
     unsigned writes = 0;

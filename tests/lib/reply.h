@@ -19,10 +19,10 @@ struct reply {
 };
 
 /*
- * Takes the next answer off out. head_only: it answers a HEAD request. Wanted: a status line, fields
- * without folds or stray line ends, one Date and one Connection (none in 1xx), at most one framing,
- * chunks as RFC 9112 section 7.1 with no extension and no trailer, no body where there is none.
- * REPLY_CUT: the bytes end within it.
+ * Takes the next answer off out. head_only: it answers a HEAD request. Wanted: a status line,
+ * fields without folds or stray line ends, one Date and one Connection (none in 1xx), at most one
+ * framing, chunks as RFC 9112 section 7.1 with no extension and no trailer, no body where there
+ * is none. REPLY_CUT: the bytes end within it.
  */
 enum reply_result reply_next(struct str *out, bool head_only, struct reply *r);
 

@@ -11,8 +11,8 @@ import sys
 sys.dont_write_bytecode = True
 
 # Made by the build, or by the autotools; never written by hand.
-GENERATED_DIRS = {'.git', 'build', 'build-aux', 'autom4te.cache', 'm4', '.deps', '.libs',
-                  '__pycache__'}
+GENERATED_DIRS = {'.git', 'build', '_build', '_inst', 'build-aux', 'autom4te.cache', 'm4', '.deps',
+                  '.libs', 'llhttp-src', '__pycache__'}
 GENERATED = re.compile(r'(^|/)(configure|aclocal\.m4|Makefile(\.in)?|config\.(log|status|h(\.in)?)'
                        r'|libtool|stamp-h1|selvage\.pc|[^/]*\.(o|lo|la|a|so|log|trs|pyc|xz)|[^/]*~)$')
 
@@ -113,11 +113,9 @@ def functions(text):
                     found.append((call.group(1), re.search(r'\bstatic\b', head) is not None,
                                   line_of(code, first), line_of(code, at)))
                     begin = at + 1
+                # Else a struct or an initialiser ends, and what follows is of it up to the semicolon.
         elif depth == 0:
             begin = at + 1
-        if ch == '}' and depth == 0 and not start:
-            # The end of a struct or an initialiser: what follows belongs to it up to the semicolon.
-            continue
     return found
 
 

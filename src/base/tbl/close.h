@@ -1,7 +1,7 @@
 /*
- * Why connections end. One line each: CLOSE_name, the token in logs and counters, whether it counts as
- * an error, and words for people. conn_fail() and the adapters give one of these; there is no other
- * way down.
+ * Why connections end. One line each: CLOSE_name, the token in logs and counters, whether it
+ * counts as an error, and words for people. conn_fail() and the adapters give one of these; there
+ * is no other way down.
  */
 #ifndef SLV_TBL_CLOSE_H
 #define SLV_TBL_CLOSE_H
@@ -20,11 +20,11 @@
     X(NOT_IMPLEMENTED,  "not_implemented",  true,  "method or transfer coding not implemented") \
     X(BAD_VERSION,      "bad_version",      true,  "HTTP version not supported") \
     X(CUT_REQUEST,      "cut_request",      true,  "the client closed inside a request") \
-    X(ABORTED,          "aborted",          true,  "the client went away before the answer was out") \
+    X(ABORTED,          "aborted",          true,  "the client left before the answer was out") \
     X(IO,               "io_error",         true,  "read or write failed") \
     X(HANDLER,          "handler_error",    true,  "the answer broke off") \
     X(REFUSED,          "refused",          false, "closed without an answer by configuration (444)") \
-    X(BODY_UNREAD,      "body_unread",      false, "answered before a long request body was read") \
+    X(BODY_UNREAD,      "body_unread",      false, "answered before a long body was read") \
     X(DRAINED,          "drained",          false, "this worker is being replaced or stopped") \
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
     X(OVERLOAD,         "overload",         true,  "no free worker connection")
