@@ -113,10 +113,7 @@ extern const struct slv_module core_module;
 /* The core's conf struct of a block. */
 const struct core_conf *core_conf_of(const struct conf_block *block);
 
-/*
- * ---- Setters, by the room that holds them
- * -------------------------------------------------------
- */
+/* ---- Setters, by the room that holds them --------------------------------------------------- */
 
 /* core_setters.c */
 slv_setter core_set_root, core_set_texts, core_set_error_page, core_set_return, core_set_internal,

@@ -285,5 +285,6 @@ void respond_abandon(struct exchange *x)
 {
     CHECK_OBJ(x, EXCHANGE_MAGIC);
     x->answer = ANSWER_ABANDONED;
-    conn_fail(x->conn, CLOSE_REFUSED);
+    /* Answers to earlier requests still leave. */
+    conn_close(x->conn, CLOSE_REFUSED, false);
 }

@@ -66,10 +66,7 @@ bool listen_is_mine(const struct listen_socket *s, size_t i, unsigned slot, unsi
 /* The address as messages name it: "0.0.0.0:80", "[::1]:80", "unix:/path". Returns the length. */
 size_t listen_name(const struct listen_socket *s, char *out, size_t size);
 
-/*
- * ---- Binary upgrade
- * -----------------------------------------------------------------------------
- */
+/* ---- Binary upgrade ------------------------------------------------------------------------- */
 
 /* Reads "6;7;" and marks the descriptors as close-on-exec; complains of what is no socket. */
 void listen_inherited_parse(struct listen_inherited *inherited, const char *text);
@@ -83,10 +80,7 @@ char *listen_inheritable(const struct config *config);
 /* In the child that is about to become the new program: lets the descriptors live through it. */
 void listen_survive_exec(const struct config *config);
 
-/*
- * ---- Between listen.c and listen_socket.c: one socket
- * -------------------------------------------
- */
+/* ---- Between listen.c and listen_socket.c: one socket --------------------------------------- */
 
 /* A socket that is bound and listens; -1 with errno, and *call the name of what failed. */
 int listen_socket_open(const struct listen_socket *s, const char **call);

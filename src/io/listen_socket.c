@@ -26,10 +26,7 @@ union endpoint {
     struct sockaddr_vm vm;
 };
 
-/*
- * ---- Addresses
- * ----------------------------------------------------------------------------------
- */
+/* ---- Addresses ------------------------------------------------------------------------------ */
 
 /* Fills in what to bind for an address family; returns the length. */
 static socklen_t endpoint_of(const struct listen_socket *s, int family, union endpoint *e)
@@ -132,10 +129,7 @@ bool listen_socket_is(const struct listen_socket *s, int fd)
     }
 }
 
-/*
- * ---- Options
- * ------------------------------------------------------------------------------------
- */
+/* ---- Options -------------------------------------------------------------------------------- */
 
 /*
  * Sets one option. What a kernel refuses here makes the server slower, not wrong: it is only
@@ -234,10 +228,7 @@ void listen_socket_apply(const struct listen_socket *s, int fd)
     }
 }
 
-/*
- * ---- Opening
- * ------------------------------------------------------------------------------------
- */
+/* ---- Opening -------------------------------------------------------------------------------- */
 
 /* Does anybody listen on this path? Asked only where a bind failed. */
 static bool path_is_served(const union endpoint *e, socklen_t size)

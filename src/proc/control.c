@@ -51,10 +51,7 @@ struct control {
     void *arg;
 };
 
-/*
- * ---- The socket
- * ---------------------------------------------------------------------------------
- */
+/* ---- The socket ----------------------------------------------------------------------------- */
 
 /* The address for a pid file. False: the name is too long for a socket. */
 static bool address_of(const char *pid_path, struct sockaddr_un *address)
@@ -160,10 +157,7 @@ void control_forget(const struct control *control)
             close(LIST_ITEM(at, struct client, link)->fd);
 }
 
-/*
- * ---- Clients
- * ------------------------------------------------------------------------------------
- */
+/* ---- Clients -------------------------------------------------------------------------------- */
 
 /* The client has gone or is to go; it is freed by the sweep. */
 static void drop(struct client *client)
@@ -296,10 +290,7 @@ static void on_connect(void *arg, short events)
     control->client_count++;
 }
 
-/*
- * ---- What the master does
- * -----------------------------------------------------------------------
- */
+/* ---- What the master does ------------------------------------------------------------------- */
 
 void control_poll(struct control *control, struct pollset *p)
 {

@@ -57,10 +57,7 @@ void control_say(struct control *control, const char *word, const char *text);
 /* The last line: "ok" or "error". */
 void control_end(struct control *control, const char *word, const char *text);
 
-/*
- * ---- The other side
- * -----------------------------------------------------------------------------
- */
+/* ---- The other side ------------------------------------------------------------------------- */
 
 /* Connects to the socket beside a pid file. The descriptor, or -1 with errno. */
 int control_connect(const char *pid_path);

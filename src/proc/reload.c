@@ -21,10 +21,7 @@
 /* How long new workers may take to get ready. */
 #define READY_WITHIN 30000
 
-/*
- * ---- What is said about the configuration
- * -------------------------------------------------------
- */
+/* ---- What is said about the configuration --------------------------------------------------- */
 
 /* Says the lines of a detail one by one. */
 static void say_detail(struct control *control, const char *detail)
@@ -51,10 +48,7 @@ static void take_message(void *arg, enum slv_level level, const char *text, cons
         snprintf(m->reload.why, sizeof m->reload.why, "%s", text);
 }
 
-/*
- * ---- Its end
- * ------------------------------------------------------------------------------------
- */
+/* ---- Its end -------------------------------------------------------------------------------- */
 
 /* Nothing is under way any more. What was asked for meanwhile begins now. */
 static void over(struct master *m)
@@ -122,10 +116,7 @@ static void commit(struct master *m)
     over(m);
 }
 
-/*
- * ---- Its steps
- * ----------------------------------------------------------------------------------
- */
+/* ---- Its steps ------------------------------------------------------------------------------ */
 
 /* Starts the workers of a new generation, all at once. */
 static void start_workers(struct master *m)

@@ -66,10 +66,7 @@ static int settle(struct master *m, const struct process_conf *process)
     return m->has_pid_file ? 0 : -1;
 }
 
-/*
- * ---- One process
- * --------------------------------------------------------------------------------
- */
+/* ---- One process ---------------------------------------------------------------------------- */
 
 static char *single_pid_path;      /* for the end of a process that is its own master */
 
@@ -121,10 +118,7 @@ static _Noreturn void serve_alone(struct master *m, struct generation *g)
     });
 }
 
-/*
- * ---- Start
- * --------------------------------------------------------------------------------------
- */
+/* ---- Start ---------------------------------------------------------------------------------- */
 
 int start(struct master *m)
 {
@@ -134,6 +128,9 @@ int start(struct master *m)
 
     if (!config)
         return -1;
+    /* One process serves all that the workers would have shared. */
+    if (!config->process->master_process)
+        config->process->worker_processes = 1;
     g = generation_new(m, config);
     if (open_all(m, config) != 0 || settle(m, config->process) != 0)
         return -1;

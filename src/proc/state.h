@@ -102,12 +102,9 @@ struct master {
     /* tells the process that was started by hand; -1: nobody waits */
     int started_fd;
     struct control *control;       /* NULL: none could be opened */
-    };
+};
 
-/*
- * ---- start.c
- * ------------------------------------------------------------------------------------
- */
+/* ---- start.c -------------------------------------------------------------------------------- */
 
 /* Up to the point where images or workers are being made. 0, or -1 after logging. */
 int start(struct master *m);
@@ -115,10 +112,7 @@ int start(struct master *m);
 /* Looks whether the first generation serves by now, or never will. */
 void start_check(struct master *m);
 
-/*
- * ---- order.c
- * ------------------------------------------------------------------------------------
- */
+/* ---- order.c -------------------------------------------------------------------------------- */
 
 /* Acts on a signal. */
 void order_signal(struct master *m, int signo, pid_t from);
@@ -127,10 +121,7 @@ void order_signal(struct master *m, int signo, pid_t from);
 void order_quit(struct master *m);
 void order_terminate(struct master *m);
 
-/*
- * ---- reload.c
- * -----------------------------------------------------------------------------------
- */
+/* ---- reload.c ------------------------------------------------------------------------------- */
 
 /* A reload was asked for. */
 void reload_request(struct master *m);
@@ -153,10 +144,7 @@ void reload_worker_ended(struct master *m, const struct child *c);
 /* Gives up what is under way. */
 void reload_abandon(struct master *m, const char *why);
 
-/*
- * ---- generation.c
- * -------------------------------------------------------------------------------
- */
+/* ---- generation.c --------------------------------------------------------------------------- */
 
 /* Takes the configuration over and gives it the next number. */
 struct generation *generation_new(struct master *m, struct config *config);
@@ -167,10 +155,7 @@ void generations_collect(struct master *m);
 /* Frees all, at the end. */
 void generations_free(struct master *m);
 
-/*
- * ---- spawn.c
- * ------------------------------------------------------------------------------------
- */
+/* ---- spawn.c -------------------------------------------------------------------------------- */
 
 /* Starts a worker in a slot that waits. 0, or -1 after logging. */
 int spawn_worker(struct master *m, struct generation *g, unsigned slot);
@@ -181,10 +166,7 @@ void spawn_due(struct master *m);
 /* Tells all workers of a generation to finish. g NULL: of all generations. */
 void spawn_drain(struct master *m, const struct generation *g, bool successor);
 
-/*
- * ---- child.c
- * ------------------------------------------------------------------------------------
- */
+/* ---- child.c -------------------------------------------------------------------------------- */
 
 /*
  * Forks, with nothing left in the buffers of stdio. 0 in the child, which has forgotten
@@ -212,18 +194,12 @@ const char *child_name(const struct child *c);
 /* Reads what a worker has sent by now. */
 void child_hear(struct child *c);
 
-/*
- * ---- reap.c
- * -------------------------------------------------------------------------------------
- */
+/* ---- reap.c --------------------------------------------------------------------------------- */
 
 /* Takes note of all that have ended. */
 void reap(struct master *m);
 
-/*
- * ---- builder.c
- * ----------------------------------------------------------------------------------
- */
+/* ---- builder.c ------------------------------------------------------------------------------ */
 
 /* Starts the builder for a generation. 0, or -1 after logging. */
 int builder_start(struct master *m, struct generation *g);
@@ -231,10 +207,7 @@ int builder_start(struct master *m, struct generation *g);
 /* Takes lines that it has written. */
 void builder_hear(struct child *c);
 
-/*
- * ---- upgrade.c
- * ----------------------------------------------------------------------------------
- */
+/* ---- upgrade.c ------------------------------------------------------------------------------ */
 
 /* Another binary is being tried out, or this one is: the other master is alive and serves. */
 bool upgrade_has_peer(const struct master *m);
@@ -245,10 +218,7 @@ void upgrade_begin(struct master *m);
 /* The new binary has ended. */
 void upgrade_ended(struct master *m);
 
-/*
- * ---- logs.c
- * -------------------------------------------------------------------------------------
- */
+/* ---- logs.c --------------------------------------------------------------------------------- */
 
 /* Opens all anew and tells the workers. */
 void logs_reopen(struct master *m);

@@ -35,10 +35,7 @@ struct worker {
     bool draining, ending;
 };
 
-/*
- * ---- Ending
- * -------------------------------------------------------------------------------------
- */
+/* ---- Ending --------------------------------------------------------------------------------- */
 
 /* Leaves the loop. What is still open is aborted when the service is freed. */
 static void end(struct worker *w)
@@ -84,10 +81,7 @@ static void drain(struct worker *w, bool successor)
     listen_close(w->config, false);
 }
 
-/*
- * ---- Signals
- * ------------------------------------------------------------------------------------
- */
+/* ---- Signals -------------------------------------------------------------------------------- */
 
 /* SIGQUIT: the master, or somebody who wants this one worker replaced. */
 static void on_quit(void *arg)
@@ -132,10 +126,7 @@ static void take_signals(struct worker *w)
     signals_unblock();
 }
 
-/*
- * ---- The master
- * ---------------------------------------------------------------------------------
- */
+/* ---- The master ----------------------------------------------------------------------------- */
 
 /*
  * Is this number a log file's here, too? In a worker of an older configuration it may be that of a
@@ -206,10 +197,7 @@ static void report_ready(struct worker *w)
         log_alert(errno, "the master process cannot be told that this one is ready");
 }
 
-/*
- * ---- Beginning and end
- * --------------------------------------------------------------------------
- */
+/* ---- Beginning and end ---------------------------------------------------------------------- */
 
 /* Asks the modules. One that cannot work makes the worker useless. */
 static void start_modules(const struct config *config)
@@ -257,7 +245,8 @@ _Noreturn void worker_main(const struct worker_start *start)
     title_set("worker process (gen %lu)", w.config->generation);
     panic_to(start->words);
     logs_use(w.config);
-    if (privileges_drop(w.config->process) != 0)
+    /* Without a master there is nobody else who could open log files anew and remove the pid file. */
+    if (w.channel >= 0 && privileges_drop(w.config->process) != 0)
         exit(EXIT_FATAL);
     w.loop = loop_new();
     loop_timer_init(&w.limit, on_limit, &w);

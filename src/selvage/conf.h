@@ -63,10 +63,7 @@ struct slv_directive {
 /* offset and size in one word. */
 #define SLV_FIELD(type, member) offsetof(type, member), sizeof(((type *)0)->member)
 
-/*
- * ---- Ready setters
- * ------------------------------------------------------------------------------
- */
+/* ---- Ready setters -------------------------------------------------------------------------- */
 
 SLV_API slv_setter slv_set_flag;   /* on | off                   -> bool */
 SLV_API slv_setter slv_set_number; /* decimal                    -> int64_t; extra: bounds */
@@ -86,10 +83,7 @@ struct slv_word {
     int value;
 };
 
-/*
- * ---- For setters of one's own
- * -------------------------------------------------------------------
- */
+/* ---- For setters of one's own --------------------------------------------------------------- */
 
 /* Arguments of the directive at hand; 0 is its name. */
 SLV_API size_t slv_conf_count(const struct slv_conf *cf);
@@ -129,10 +123,7 @@ SLV_API struct str slv_conf_path(struct slv_conf *cf, struct str name, bool besi
 SLV_API int slv_conf_entries(struct slv_conf *cf, int (*entry)(struct slv_conf *cf, void *arg),
                              void *arg);
 
-/*
- * ---- Variables
- * ----------------------------------------------------------------------------------
- */
+/* ---- Variables ------------------------------------------------------------------------------ */
 
 /* Text with $variables, compiled once. NULL on a mistake, after slv_conf_error(). */
 struct slv_template;

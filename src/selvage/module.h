@@ -105,10 +105,7 @@ SLV_API const void *slv_request_conf(const struct slv_request *r, const struct s
 SLV_API void slv_log(const struct slv_request *r, enum slv_level level, int error,
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/*
- * ---- What the core knows of the location that serves a request
- * ----------------------------------
- */
+/* ---- What the core knows of the location that serves a request ------------------------------ */
 
 /*
  * The file that the path names below root or alias: absolute, NUL behind it. In slv_alloc()

@@ -104,10 +104,7 @@ SLV_API void *slv_alloc(struct slv_request *r, size_t size);
 SLV_API struct str slv_printf(struct slv_request *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/*
- * ---- Content codings
- * ----------------------------------------------------------------------------
- */
+/* ---- Content codings ------------------------------------------------------------------------ */
 
 enum slv_coding {
     SLV_CODING_IDENTITY,
@@ -128,10 +125,7 @@ SLV_API int slv_negotiate(const struct slv_request *r, unsigned available);
 SLV_API int slv_negotiate_order(const struct slv_request *r, const enum slv_coding *order,
                                 size_t count);
 
-/*
- * ---- Answering
- * ----------------------------------------------------------------------------------
- */
+/* ---- Answering ------------------------------------------------------------------------------ */
 
 /* What a content or access hook returns, besides an HTTP status from 300 to 599. */
 enum {

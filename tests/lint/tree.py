@@ -1,6 +1,6 @@
 """What the lint scripts share: which files there are, and what C looks like without its comments.
 
-Every script takes the top of the tree as its only argument; without one it looks from where it lies.
+Every script takes the top of the tree as its only argument, or looks from where it lies.
 """
 
 import os
@@ -13,8 +13,9 @@ sys.dont_write_bytecode = True
 # Made by the build, or by the autotools; never written by hand.
 GENERATED_DIRS = {'.git', 'build', '_build', '_inst', 'build-aux', 'autom4te.cache', 'm4', '.deps',
                   '.libs', 'llhttp-src', '__pycache__'}
-GENERATED = re.compile(r'(^|/)(configure|aclocal\.m4|Makefile(\.in)?|config\.(log|status|h(\.in)?)'
-                       r'|libtool|stamp-h1|selvage\.pc|[^/]*\.(o|lo|la|a|so|log|trs|pyc|xz)|[^/]*~)$')
+GENERATED = re.compile(r'^(configure~?|aclocal\.m4|config\.h(\.in)?|stamp-h1|selvage\.pc)$'
+                       r'|(^|/)(Makefile(\.in)?|config\.(log|status)|libtool)$'
+                       r'|\.(o|lo|la|a|so|log|trs|pyc|xz)$|~$')
 
 
 def top():
@@ -69,7 +70,7 @@ def blank(text):
 
 
 def code_of(text, keep_strings=False):
-    """C without comments; strings become empty ones of the same length unless they are to be kept."""
+    """C without comments; strings become blank ones of the same length unless they are kept."""
     def instead(m):
         t = m.group()
         if t[0] == '/':
@@ -113,7 +114,7 @@ def functions(text):
                     found.append((call.group(1), re.search(r'\bstatic\b', head) is not None,
                                   line_of(code, first), line_of(code, at)))
                     begin = at + 1
-                # Else a struct or an initialiser ends, and what follows is of it up to the semicolon.
+                # Else a struct or an initialiser ends; what follows is of it up to the semicolon.
         elif depth == 0:
             begin = at + 1
     return found
