@@ -252,9 +252,9 @@ int answer(struct slv_request *r, const struct slv_response *response)
     enum slv_body_kind kind = response->body.kind;
     int status = response->status;
 
-    if (ctx->error_status && status == 200) {
+    if (ctx->error_page) {
         /* The page for an error keeps the error's status, and is never "not modified". */
-        status = ctx->error_status;
+        status = ctx->error_status ? ctx->error_status : status;
     } else if (status == 200) {
         enum cond_result c = judge(x, ctx->core, response);
 
@@ -337,22 +337,21 @@ static bool answer_by_page(struct slv_request *r, int status)
 {
     struct context *ctx = context_of(r);
     const struct error_page *page = page_for(ctx->core, status);
-    struct str target, args = { NULL, 0 };
+    struct str target, args = STR("");
     const char *mark;
     int result;
 
     /* An error while an error page is made is answered by the server itself. */
-    if (!page || ctx->error_status)
+    if (!page || ctx->error_page)
         return false;
+    ctx->error_page = true;
     target = slv_template_text(r, page->target);
     if (target.n && target.p[0] != '/' && target.p[0] != '@') {
         int as = page->answer_status > 300 && page->answer_status < 309 ? page->answer_status : 302;
 
-        ctx->error_status = as;
         return slv_redirect(r, as, target) == SLV_DONE;
     }
-    ctx->error_status = page->answer_status > 0 ? page->answer_status
-        : page->answer_status == 0 ? 200 : status;
+    ctx->error_status = page->answer_status < 0 ? status : page->answer_status;
     if (target.p && target.p[0] == '/') {
         if (r->method != SLV_HEAD)
             r->method = SLV_GET;

@@ -13,7 +13,9 @@
 #include "core/variable.h"
 #include "core/version.h"
 
+#include <pwd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Large enough to be a mapping of its own, which goes back to the system when a generation ends. */
 #define CONFIG_ARENA (256 * 1024)
@@ -73,6 +75,15 @@ static void order_content(struct config *config)
             config->content[config->content_count++] = i;
 }
 
+/* Without "user", workers of a server that is started as root are nobody, as in nginx. */
+static void default_user(struct process_conf *process)
+{
+    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+
+    process->uid = nobody ? (int64_t)nobody->pw_uid : -1;
+    process->gid = nobody ? (int64_t)nobody->pw_gid : -1;
+}
+
 /* What the main context says, with what the command line says and defaults where nobody does. */
 static void take_process(struct config *config, struct conf *c, const struct config_source *source)
 {
@@ -82,7 +93,7 @@ static void take_process(struct config *config, struct conf *c, const struct con
     config->process = c->main->confs[PROCESS_INDEX];
     AN(config->process != NULL);
     if (!config->process->user.n)
-        config->process->uid = config->process->gid = -1;
+        default_user(config->process);
     if (!config->process->error_log)
         config->process->error_log =
             error_log_new(config, to_stderr ? (struct str){ NULL, 0 }

@@ -8,6 +8,7 @@
 #include "core/conf.h"
 #include "http/exchange.h"
 
+struct access_logs;
 struct server;
 struct core_conf;
 struct config;
@@ -32,7 +33,9 @@ struct context {
     uint8_t *variable_known;       /* which of them hold: 0 no, 1 yes, 2 being evaluated */
     struct str remote_user;        /* of auth_basic; .p NULL: none */
     unsigned redirects;            /* internal ones so far */
-    int error_status;              /* an error page is being made for it; 0: no */
+    bool error_page;               /* an error_page is being made */
+    int error_status;              /* and it goes out with this status; 0: with its own */
+    const struct access_logs *logs; /* where the request will be logged */
     bool internal;                 /* came here by an internal redirect */
     bool logged;
 };

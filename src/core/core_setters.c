@@ -153,7 +153,7 @@ int core_set_return(struct slv_conf *cf, const struct slv_directive *d, void *co
     size_t text = slv_conf_count(cf) > 2 ? 2 : 0;
 
     (void)d;
-    rule->status = status_of(first, 100, 999);
+    rule->status = status_of(first, 200, 999);
     if (!rule->status) {
         if (text || !(str_starts(first, STR("http://")) || str_starts(first, STR("https://"))
                       || str_starts(first, STR("$scheme"))))

@@ -30,6 +30,7 @@ static void enter_block(struct context *ctx, const struct conf_block *block)
 {
     ctx->block = block;
     ctx->core = core_conf_of(block);
+    ctx->logs = ctx->core->access_logs;
     ctx->x->limits = &ctx->core->limits;
 }
 
@@ -93,10 +94,10 @@ static int run_return(struct slv_request *r, const struct return_rule *rule)
             return slv_redirect(r, status, text);
         return status;
     }
-    if (!rule->text || status == 444)
+    if ((!rule->text && status >= 400) || status == 444)
         return status;
     text = arena_str(&exchange_of(r)->arena, text);
-    return slv_respond_text(r, status, context_of(r)->core->default_type, text);
+    return slv_respond_text(r, status, text.n ? files_type(r, r->path) : text, text);
 }
 
 /* set and return of the block at hand. */
@@ -108,7 +109,7 @@ static int run_rewrite(struct slv_request *r, struct context *ctx)
 }
 
 /* Access hooks with the confs of a block; "satisfy" joins their words. */
-static int run_access(struct slv_request *r, const struct context *ctx)
+static int run_access(struct slv_request *r, struct context *ctx)
 {
     const struct conf_modules *m = &ctx->config->modules;
     const struct conf_block *block = ctx->block;
@@ -116,8 +117,10 @@ static int run_access(struct slv_request *r, const struct context *ctx)
     bool any = ctx->core->satisfy == SATISFY_ANY;
     int refusal = SLV_DECLINED;
 
-    if (except && !(except->methods & 1u << r->method))
+    if (except && !(except->methods & 1u << r->method)) {
         block = except->block;
+        ctx->logs = core_conf_of(block)->access_logs;
+    }
     for (size_t i = 0; i < m->count; i++) {
         int result;
 
@@ -187,7 +190,7 @@ static int run_try_files(struct slv_request *r, struct context *ctx)
 {
     const struct text_list *list = ctx->core->try_files;
     size_t files = list->status ? list->count : list->count - 1;
-    struct str path, args = { NULL, 0 };
+    struct str path, args = STR("");
 
     for (size_t i = 0; i < files; i++) {
         path = slv_template_text(r, list->texts[i]);
@@ -307,8 +310,8 @@ static void on_done(struct exchange *x)
 
     AN(!ctx->logged);
     ctx->logged = true;
-    if (ctx->core->access_logs)
-        access_log_request(&x->req, ctx->core->access_logs);
+    if (ctx->logs)
+        access_log_request(&x->req, ctx->logs);
 }
 
 void core_finish(struct slv_request *r, int result)

@@ -142,7 +142,7 @@ static const struct snapshot_entry *entry_for(const struct slv_request *r,
     if (!image->map || (r->method != SLV_GET && r->method != SLV_HEAD))
         return NULL;
     e = snapshot_find(&image->snapshot, r->path);
-    if (!e || e->kind != SNAPSHOT_FILE || ctx->error_status || !at_home(r, ctx))
+    if (!e || e->kind != SNAPSHOT_FILE || ctx->error_page || !at_home(r, ctx))
         return NULL;
     return e;
 }

@@ -589,14 +589,13 @@ static enum parse_event check_growth(struct exchange *x, size_t size)
     return PARSE_MORE;
 }
 
-enum parse_event parse_head(struct exchange *x, size_t size)
+/* parse_head(), but for what a refusal leaves behind. */
+static enum parse_event take_head(struct exchange *x, size_t size)
 {
     struct parse *p = x->parse;
     enum parse_event event;
     llhttp_errno_t error;
 
-    CHECK_OBJ(p, PARSE_MAGIC);
-    AN(!p->head_done && size > p->fed);
     if (!x->req.method_name.p) {
         event = scan_method(x, size);
         if (event != PARSE_DONE)
@@ -616,6 +615,25 @@ enum parse_event parse_head(struct exchange *x, size_t size)
         return PARSE_DONE;
     llhttp_resume(&p->ll);
     return PARSE_HEAD;
+}
+
+enum parse_event parse_head(struct exchange *x, size_t size)
+{
+    struct str *line = &x->req.line;
+    enum parse_event event;
+    const char *lf;
+
+    CHECK_OBJ(x->parse, PARSE_MAGIC);
+    AN(!x->parse->head_done && size > x->parse->fed);
+    event = take_head(x, size);
+    if (event == PARSE_REFUSED && !line->p) {
+        /* The log shows what came, however little of a request line it is. */
+        lf = memchr(x->head, '\n', size);
+        *line = (struct str){ x->head, lf ? (size_t)(lf - x->head) : size };
+        if (line->n && line->p[line->n - 1] == '\r')
+            line->n--;
+    }
+    return event;
 }
 
 /*

@@ -42,7 +42,6 @@ void about_show(FILE *out)
     if (ev_version_major() != EV_VERSION_MAJOR || ev_version_minor() != EV_VERSION_MINOR)
         fprintf(out, " (running with %d.%d)", ev_version_major(), ev_version_minor());
     fprintf(out, "\nbuilt with PCRE2 %d.%d (running with %s)\n", PCRE2_MAJOR, PCRE2_MINOR, pcre2);
-    fprintf(out, "TLS SNI support enabled\n");
     fprintf(out, "module abi: %d.%d\n", SLV_ABI_MAJOR, SLV_ABI_MINOR);
     fprintf(out, "configure arguments:%s%s\n", *SELVAGE_CONFIGURE_ARGS ? " " : "",
             SELVAGE_CONFIGURE_ARGS);

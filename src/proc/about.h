@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* The lines of -V behind the version. */
+/* The build settings, for -V. */
 void about_show(FILE *out);
 
 /* Version and host, at notice, for the first lines of a start. */

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proc/about.h"
 #include "proc/master.h"
 #include "proc/options.h"
 #include "proc/report.h"
@@ -105,6 +106,8 @@ int main(int argc, char **argv)
         status = EXIT_FAILURE;
     } else {
         options_show(&o, stderr);
+        if (o.configure)
+            about_show(stderr);
         status = o.version && !o.test ? EXIT_SUCCESS : run(&o, args);
     }
     free_args(args);

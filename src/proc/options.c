@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "core/version.h"
-#include "proc/about.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -152,8 +151,6 @@ void options_show(const struct options *o, FILE *out)
         fprintf(out, "selvage version: selvage/%s\n", SELVAGE_VERSION);
     if (o->help)
         show_help(out);
-    if (o->configure)
-        about_show(out);
 }
 
 /* Joins a directory that ends with '/' and a name, unless that is absolute. */

@@ -24,7 +24,7 @@ struct options {
 /* Reads the arguments; the texts stay the caller's. 0; -1 with a message in why. */
 int options_parse(struct options *o, int argc, char *const argv[], char why[OPTIONS_WHY_MAX]);
 
-/* Version, help and build settings, as far as they were asked for. */
+/* Version and help, as far as they were asked for. */
 void options_show(const struct options *o, FILE *out);
 
 /*

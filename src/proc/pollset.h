@@ -22,7 +22,10 @@ struct pollset {
     size_t count, room;
 };
 
+/* Empties it, for the next round. */
 void pollset_clear(struct pollset *p);
+
+/* Gives its memory back; it may be used again. */
 void pollset_free(struct pollset *p);
 
 /*

@@ -76,6 +76,7 @@ ms_t slots_next(const struct slots *s);
 /* Are all slots running and ready, or given up; and at least one ready? */
 bool slots_settled(const struct slots *s);
 
+/* No worker will be started any more. */
 bool slots_all_given_up(const struct slots *s);
 
 #endif

@@ -177,6 +177,7 @@ pid_t child_fork(struct master *m, const struct generation *keep, const char *wh
 /* Notes a process. */
 struct child *child_add(struct master *m, enum child_kind kind, pid_t pid, struct generation *g);
 
+/* Forgets a process and closes its descriptors. */
 void child_free(struct child **child);
 
 /* Makes it end: SIGTERM, again and again, then SIGKILL. */

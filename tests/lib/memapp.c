@@ -310,6 +310,7 @@ static void on_headers(struct exchange *x)
     long n;
 
     app_of(x)->heads++;
+    app_of(x)->head_at = (uintptr_t)x->head;
     note(x, 'h');
     check_views(x);
     x->req.path = x->target.path;
@@ -325,9 +326,15 @@ static void on_headers(struct exchange *x)
 /* http_hooks: body */
 static void on_body(struct exchange *x, const char *data, size_t n)
 {
+    struct memapp *app = app_of(x);
+
     note(x, 'p');
     AN(n > 0);
-    memtext_add(&request_of(x)->body, data, n);
+    app->payloads++;
+    app->payload_bytes += n;
+    app->head_held = arena_held(&x->arena);
+    if (!str_eq(x->req.path, STR("/sink")))
+        memtext_add(&request_of(x)->body, data, n);
 }
 
 /* The answers that have no number in their path. */
@@ -336,7 +343,7 @@ static void answer_named(struct exchange *x)
     struct memapp_request *q = request_of(x);
     struct str path = x->req.path;
 
-    if (str_eq(path, STR("/")) || str_eq(path, STR("*"))) {
+    if (str_eq(path, STR("/")) || str_eq(path, STR("*")) || str_eq(path, STR("/sink"))) {
         answer(x, 200, "ok", 2);
     } else if (str_eq(path, STR("/echo"))) {
         answer(x, 200, memtext_get(&q->body), q->body.n);

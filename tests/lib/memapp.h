@@ -5,6 +5,7 @@
  *   /              "ok"
  *   /echo          the request's body
  *   /report        the request as the application sees it, one line for each of its parts
+ *   /sink          "ok", having let the request's body go by
  *   /big/N         N bytes of memory                     /file/N    N bytes of a file
  *   /wire          a prebuilt answer, in one span        /wire/split    in two
  *   /status/N      that status, with its number as body
@@ -33,6 +34,10 @@ struct memapp {
     unsigned begun, heads, asked, refused, moved, done;
     unsigned sources, stopped, stopped_with_error, pulls;
     unsigned owners, released;
+    unsigned payloads;             /* calls of the body hook */
+    size_t payload_bytes;
+    uintptr_t head_at;             /* where the last head lay when it was complete */
+    size_t head_held;              /* bytes of its exchange's arena at the last payload */
     enum memapp_refuse refuse;
     struct memapp_request *pending; /* has promised an answer, or streams what is pushed */
     /*

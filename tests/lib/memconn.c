@@ -151,11 +151,9 @@ size_t memconn_feed(struct memconn *m, const char *data, size_t n)
     scratch = malloc(n);
     AN(scratch != NULL);
     memcpy(scratch, data, n);
-    m->scratch = scratch;
-    m->scratch_size = n;
+    m->scratch = (uintptr_t)scratch;
     conn_received(m->c, scratch, n, m->now);
     finish_turn(m);
-    m->scratch = NULL;
     memset(scratch, POISON, n);
     free(scratch);
     return n;

@@ -29,8 +29,7 @@ struct memconn {
     bool woken;                    /* one of them waits for its turn */
     bool shut;                     /* our side has been shut down for writing */
     enum close_reason reason;      /* once it is closed */
-    const char *scratch;           /* within a turn: what was read */
-    size_t scratch_size;
+    uintptr_t scratch;             /* where the last read lay; it is gone by now */
 };
 
 /* A new connection at 1,000,000 ms, limits as in memconn_limits. */

@@ -206,10 +206,12 @@ class Server:
     expect: regular expressions for lines of the log that would otherwise fail the test.
     """
 
-    def __init__(self, conf, workers=2, expect=(), words=None, check_descriptors=True, env=None):
+    def __init__(self, conf, workers=2, expect=(), words=None, check_descriptors=True, env=None,
+                 patience=20):
         self.workers_wanted = workers
         self.expect = [re.compile(e) for e in expect]
         self.check_descriptors = check_descriptors
+        self.patience = patience
         self.prefix = tempfile.mkdtemp(prefix='selvage-live-')
         os.chmod(self.prefix, 0o755)
         for name in ('logs', 'conf', 'www'):
@@ -282,7 +284,7 @@ class Server:
         return run([PROGRAM, '-p', self.prefix, '-c', 'conf/selvage.conf', '-e',
                     'logs/error.log'] + list(more), seconds, env=self.env)
 
-    def start(self, seconds=20):
+    def start(self):
         """Starts it and waits until all workers serve."""
         check(os.access(PROGRAM, os.X_OK), 'there is no program at %s', PROGRAM)
         with open(self.stderr_path, 'ab') as err:
@@ -290,7 +292,7 @@ class Server:
                                             stderr=err, env=self.env, cwd=self.prefix,
                                             start_new_session=True)
         self.pid = self.process.pid
-        wait_for(self.ready, seconds, 'the server to serve; log:\n' + self.log()[-3000:])
+        wait_for(self.ready, self.patience, 'the server to serve; log:\n' + self.log()[-3000:])
         self.rebase()
         return self
 

@@ -52,8 +52,9 @@ struct vector {
 #define VERSION "505 | Closed bad_version"
 #define TOO_LONG "413 | Closed body_too_large"
 
-/* Runs the vectors in all ways. */
+/* Runs the vectors in all ways; with other limits than memconn_limits. */
 void run_vectors(const struct vector *v, size_t count);
+void run_limited(const struct vector *v, size_t count, const struct h1_limits *limits);
 
 /* The tests of each source, ended by CU_TEST_INFO_NULL. */
 extern CU_TestInfo answer_tests[];

@@ -15,6 +15,9 @@ struct way {
     unsigned writes_max;           /* writes a turn */
 };
 
+/* Those of the vectors that are run now. */
+static const struct h1_limits *limits_now = &memconn_limits;
+
 /* Gives the answers that were promised. */
 static void answer_promises(struct memconn *m)
 {
@@ -52,6 +55,7 @@ static bool run_way(const struct vector *v, const struct way *way, struct memtex
     bool ok;
 
     memconn_init(&m);
+    m.limits = *limits_now;
     m.write_max = way->write_max;
     m.writes_max = way->writes_max;
     feed_input(&m, v->in, way);
@@ -105,6 +109,14 @@ void run_vectors(const struct vector *v, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         run_vector(&v[i]);
+}
+
+/* The same with limits of their own. */
+void run_limited(const struct vector *v, size_t count, const struct h1_limits *limits)
+{
+    limits_now = limits;
+    run_vectors(v, count);
+    limits_now = &memconn_limits;
 }
 
 /* Runs all suites. */
