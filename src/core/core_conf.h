@@ -13,6 +13,7 @@
 struct text_list {
     struct slv_template **texts;
     size_t count;
+    bool *directories;             /* try_files: the text ends with '/', so a directory is meant */
     int status;                    /* try_files: its last word was =status; 0: it is a text */
 };
 

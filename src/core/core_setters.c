@@ -99,6 +99,9 @@ int core_set_try_files(struct slv_conf *cf, const struct slv_directive *d, void 
             return slv_conf_error(cf, last, "invalid code \"%.*s\"", STR_ARG(end));
         last--;
     }
+    c->try_files->directories = slv_conf_alloc(cf, last * sizeof(bool));
+    for (size_t i = 1; i <= last; i++)
+        c->try_files->directories[i - 1] = str_ends(slv_conf_arg(cf, i), STR("/"));
     return add_texts(cf, c->try_files, 1, last);
 }
 

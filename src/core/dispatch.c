@@ -194,8 +194,10 @@ static int run_try_files(struct slv_request *r, struct context *ctx)
 
     for (size_t i = 0; i < files; i++) {
         path = slv_template_text(r, list->texts[i]);
-        if (!files_exist(r, path))
+        if (!files_exist(r, path, list->directories[i]))
             continue;
+        /* The slash only said what is meant: what is there decides about a redirect to it. */
+        path.n -= list->directories[i] && path.n > 1;
         r->path = arena_str(&ctx->x->arena, path);
         return SLV_DECLINED;
     }

@@ -37,11 +37,10 @@ struct str files_name(struct slv_request *r, struct str path)
                         STR_ARG(str_from(path, replaced)));
 }
 
-bool files_exist(struct slv_request *r, struct str path)
+bool files_exist(struct slv_request *r, struct str path, bool directory)
 {
     struct context *ctx = context_of(r);
     const struct conf_modules *m = &ctx->config->modules;
-    bool directory = path.n && path.p[path.n - 1] == '/';
     struct str name;
     struct stat st;
 

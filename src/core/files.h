@@ -12,8 +12,8 @@ struct str files_name(struct slv_request *r, struct str path);
 /* root or alias, evaluated, and how many bytes of the path it stands for. */
 struct str files_root(struct slv_request *r, size_t *replaced);
 
-/* try_files: there is a file (or, for a path that ends in '/', a directory), or a module has it. */
-bool files_exist(struct slv_request *r, struct str path);
+/* try_files: there is a file (or the directory that is asked for), or a module has it. */
+bool files_exist(struct slv_request *r, struct str path, bool directory);
 
 /* The media type by name; with its charset. */
 struct str files_type(struct slv_request *r, struct str filename);

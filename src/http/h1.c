@@ -100,10 +100,11 @@ static void retire(struct h1 *h, struct conn *c)
     x->out_end = outq_end(&c->out);
     list_add(&h->flying, &x->link);
     h->flying_count++;
-    if (x->keep_alive)
+    /* A head that left before a drain promised to stay; an idle connection may go all the same. */
+    if (x->keep_alive && (c->drain != CONN_DRAIN_NOW || conn_kept(c)))
         return;
     if (why == CLOSE_NONE)
-        why = !x->body_done ? CLOSE_BODY_UNREAD
+        why = !x->body_done ? CLOSE_BODY_UNREAD : c->eof ? CLOSE_CLIENT_CLOSED
             : c->drain != CONN_STAY ? CLOSE_DRAINED : CLOSE_DONE;
     /* Where input may be on its way still, closing at once would reset the answer away. */
     conn_close(c, why, close_is_error(why) || !x->body_done);
@@ -167,8 +168,10 @@ static void refuse(struct h1 *h, struct conn *c, int status)
         x->answer = ANSWER_NONE;
         x->hooks->refuse(x, status);
     }
-    if (x->answer == ANSWER_NONE)
-        respond_abandon(x);
+    if (x->answer == ANSWER_NONE) {
+        x->answer = ANSWER_ABANDONED;
+        conn_close(c, x->reason == CLOSE_NONE ? CLOSE_REFUSED : x->reason, false);
+    }
     x->keep_alive = false;
     pull(h, c);
     advance(h, c);
@@ -349,6 +352,8 @@ static size_t h1_feed(void *state, struct conn *c, char *data, size_t n, ms_t no
         used = feed_body(h, c, data + blank, n - blank, now);
     else
         used = feed_head(h, c, data + blank, n - blank, now);
+    /* The end of a body whose answer left before it. */
+    land(h, c, now);
     return blank + used;
 }
 

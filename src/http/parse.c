@@ -628,6 +628,8 @@ enum parse_event parse_head(struct exchange *x, size_t size)
     event = take_head(x, size);
     if (event == PARSE_REFUSED && !line->p) {
         /* The log shows what came, however little of a request line it is. */
+        if (size > x->limits->header_buffer)
+            size = x->limits->header_buffer;
         lf = memchr(x->head, '\n', size);
         *line = (struct str){ x->head, lf ? (size_t)(lf - x->head) : size };
         if (line->n && line->p[line->n - 1] == '\r')

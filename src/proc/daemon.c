@@ -11,22 +11,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* How long the process that was started by hand waits, ms. */
+#define START_WITHIN 60000
+
 /* In the process that was started by hand: waits for the outcome. */
 static _Noreturn void wait_for_start(int fd)
 {
+    struct pollfd p = { .fd = fd, .events = POLLIN };
     char byte;
-    ssize_t n;
 
     signals_restore();
-    do
-        n = read(fd, &byte, 1);
-    while (n < 0 && errno == EINTR);
-    _exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+    /* A large site's images may take longer. Whoever starts services has a limit of his own. */
+    if (poll(&p, 1, START_WITHIN) == 0)
+        _exit(EXIT_SUCCESS);
+    _exit(read(fd, &byte, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 /* Standard input and output are nobody's any more; standard error stays until the start is over. */

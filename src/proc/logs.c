@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static struct log first_log;       /* until there is a configuration */
-static struct master *reopening;   /* for the callback of log_files_reopen(), which has no argument */
+static struct master *reopening;   /* for a callback that has no argument */
 
 void logs_begin(const char *path)
 {

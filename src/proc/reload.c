@@ -174,7 +174,7 @@ void reload_built(struct master *m, bool ok, const char *why)
         roll_back(m, ok ? "the builder process left images unfinished" : why);
     else {
         /* Better to serve from disk than not at all. */
-        log_error(0, "%s: files are served without prebuilt images", why);
+        log_error(0, "not all prebuilt images are there, files are served from disk instead");
         built(m);
     }
 }

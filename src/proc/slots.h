@@ -4,7 +4,7 @@
  * Every worker has a slot. Its past decides how soon it gets a successor:
  *
  *   exit status 2                      never: it said that trying again is of no use
- *   exit status 0, having been ready   at once: somebody asked that one worker to go
+ *   exit status 0, having been ready   at once: somebody asked that worker to go
  *   ended before it was ready          after 1, 2, 4 … 60 s, whatever it was before
  *   ended within 5 s, never healthy    the same
  *   ended later                        at once

@@ -245,7 +245,7 @@ _Noreturn void worker_main(const struct worker_start *start)
     title_set("worker process (gen %lu)", w.config->generation);
     panic_to(start->words);
     logs_use(w.config);
-    /* Without a master there is nobody else who could open log files anew and remove the pid file. */
+    /* Without a master nobody else could open log files anew and remove the pid file. */
     if (w.channel >= 0 && privileges_drop(w.config->process) != 0)
         exit(EXIT_FATAL);
     w.loop = loop_new();

@@ -207,11 +207,13 @@ class Server:
     """
 
     def __init__(self, conf, workers=2, expect=(), words=None, check_descriptors=True, env=None,
-                 patience=20):
+                 patience=20, daemon=False, program=PROGRAM):
         self.workers_wanted = workers
         self.expect = [re.compile(e) for e in expect]
         self.check_descriptors = check_descriptors
         self.patience = patience
+        self.daemon = daemon
+        self.program = program
         self.prefix = tempfile.mkdtemp(prefix='selvage-live-')
         os.chmod(self.prefix, 0o755)
         for name in ('logs', 'conf', 'www'):
@@ -276,7 +278,7 @@ class Server:
 
     def argv(self, *more):
         """The command line that starts it."""
-        return WRAP + [PROGRAM, '-p', self.prefix, '-c', 'conf/selvage.conf', '-e',
+        return WRAP + [self.program, '-p', self.prefix, '-c', 'conf/selvage.conf', '-e',
                        'logs/error.log'] + list(more)
 
     def command(self, *more, seconds=70):
@@ -286,22 +288,42 @@ class Server:
 
     def start(self):
         """Starts it and waits until all workers serve."""
-        check(os.access(PROGRAM, os.X_OK), 'there is no program at %s', PROGRAM)
+        check(os.access(self.program, os.X_OK), 'there is no program at %s', self.program)
+        self.log_begin = len(self.log())
+        self.ended = False
         with open(self.stderr_path, 'ab') as err:
             self.process = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=err,
                                             stderr=err, env=self.env, cwd=self.prefix,
                                             start_new_session=True)
         self.pid = self.process.pid
+        if self.daemon:
+            self.follow_daemon()
         wait_for(self.ready, self.patience, 'the server to serve; log:\n' + self.log()[-3000:])
         self.rebase()
         return self
 
+    def follow_daemon(self):
+        """What was started goes away; the master is another process."""
+        try:
+            status = self.process.wait(self.patience * SLOW)
+        except subprocess.TimeoutExpired:
+            raise Failed('the command that starts the server does not return') from None
+        if status:
+            self.ready()
+        self.process = None
+        self.pid = self.file_pid()
+
+    def file_pid(self, suffix=''):
+        """The number in the pid file; 0: there is none."""
+        text = read_text(self.pid_path + suffix)
+        return int(text) if text.strip().isdigit() else 0
+
     def ready(self):
         """Do all workers of the first generation serve?"""
-        if self.process.poll() is not None:
+        if self.process and self.process.poll() is not None:
             raise Failed('the server ended with status %s:\n%s%s' % (
                 self.process.returncode, read_text(self.stderr_path)[-3000:], self.log()[-3000:]))
-        return re.search(r'generation 1 serves', self.log())
+        return re.search(r'generation 1 serves', self.log()[self.log_begin:])
 
     def __enter__(self):
         try:
@@ -440,9 +462,11 @@ class Server:
     # -- Looking at it
 
     def workers(self, generation=None, leaving=False):
-        """The ids of workers that serve, or that are shutting down."""
+        """The ids of this master's workers that serve, or that are shutting down."""
         found = []
-        for pid in descendants(self.pid):
+        for pid, (parent, state) in parents().items():
+            if parent != self.pid or state == 'Z':
+                continue
             text = title(pid)
             if WRAP:
                 found.append(pid)
