@@ -68,6 +68,11 @@ void wheel_set(struct wheel *w, struct wheel_entry *e, ms_t deadline)
 void wheel_turn(struct wheel *w, ms_t now, void (*expired)(struct wheel_entry *e, void *arg),
                 void *arg)
 {
+    const ms_t round = (ms_t)WHEEL_SLOTS * WHEEL_TICK;
+
+    /* However long the sleep was, one look at each slot finds all that is due. */
+    if (now - w->now > round)
+        w->now = now - now % WHEEL_TICK - round;
     while (w->now + WHEEL_TICK <= now) {
         struct link *slot, fired;
 

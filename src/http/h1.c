@@ -138,7 +138,7 @@ static void pull(struct h1 *h, struct conn *c)
 {
     struct exchange *x = h->cur;
 
-    while (x && !c->broken && x->answer == ANSWER_STREAMING
+    while (x && !c->closing && x->answer == ANSWER_STREAMING
            && outq_waiting(&c->out) < LOW_MARK) {
         uint64_t before = outq_end(&c->out);
 

@@ -252,13 +252,13 @@ void respond_write(struct exchange *x, const void *data, size_t size)
 
     CHECK_OBJ(x, EXCHANGE_MAGIC);
     AN(x->answer == ANSWER_STREAMING);
-    if (!size)
+    if (!size || x->conn->closing)
         return;
     q = &x->conn->out;
     if (x->framing == FRAMING_LENGTH) {
         /* More than was announced would be read as the next answer. */
         if (x->source_left < (int64_t)size) {
-            conn_fail(x->conn, CLOSE_HANDLER);
+            conn_close(x->conn, CLOSE_HANDLER, false);
             return;
         }
         x->source_left -= (int64_t)size;
@@ -274,10 +274,15 @@ void respond_end(struct exchange *x)
 {
     CHECK_OBJ(x, EXCHANGE_MAGIC);
     AN(x->answer == ANSWER_STREAMING);
+    if (x->conn->closing)
+        return;
+    if (x->framing == FRAMING_LENGTH && x->source_left > 0) {
+        /* Broken off: what was given leaves, and only the end of the connection says the rest. */
+        conn_close(x->conn, CLOSE_HANDLER, false);
+        return;
+    }
     if (x->framing == FRAMING_CHUNKED)
         outq_add(&x->conn->out, "0\r\n\r\n", 5, OUTQ_HELD);
-    if (x->framing == FRAMING_LENGTH && x->source_left > 0)
-        conn_fail(x->conn, CLOSE_HANDLER);
     x->answer = ANSWER_COMPLETE;
 }
 

@@ -72,11 +72,16 @@ static void forget(struct master *m, const struct generation *keep)
         if (c->words >= 0)
             close(c->words);
     }
+    if (keep)
+        log_set_default(keep->config->process->error_log);
     LIST_EACH(at, after, &m->generations) {
-        const struct generation *g = LIST_ITEM(at, struct generation, link);
+        struct generation *g = LIST_ITEM(at, struct generation, link);
 
-        if (keep && g != keep)
-            listen_forget(keep->config, g->config);
+        if (!keep || g == keep)
+            continue;
+        listen_forget(keep->config, g->config);
+        /* Or the child would hold the memory of a configuration that it never looks at. */
+        config_free(&g->config);
     }
     control_forget(m->control);
     close(m->signal_fd);

@@ -28,7 +28,8 @@ static void generation_free(struct generation *g)
     CHECK_OBJ(g, GENERATION_MAGIC);
     list_remove(&g->link);
     slots_free(&g->slots);
-    config_free(&g->config);
+    if (g->config)
+        config_free(&g->config);
     g->magic = 0;
     free(g);
 }

@@ -11,6 +11,7 @@
 #include "proc/signaller.h"
 #include "proc/title.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -99,6 +100,11 @@ int main(int argc, char **argv)
 
     if (argc < 1)
         return EXIT_FAILURE;
+    /*
+     * Fixed, so that it does not grow: the large blocks of a configuration are then mappings of their
+     * own, and go back to the system with it. Without this every reload would leave its heap behind.
+     */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     args = copy_args(argc, argv);
     title_init(argc, argv);
     if (options_parse(&o, argc, args, why) != 0) {

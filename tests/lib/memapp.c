@@ -317,7 +317,7 @@ static void on_headers(struct exchange *x)
     x->req.args = x->target.args;
     if ((n = number_behind(x, STR("/early/"))) == 444)
         respond_abandon(x);
-    else if (n >= 200)
+    else if (n >= 200 && n <= 599)
         answer_number(x, (int)n);
     else if (str_eq(x->req.path, STR("/promise")))
         promise(x);
@@ -379,7 +379,7 @@ static void on_request(struct exchange *x)
         answer(x, 200, pattern(), (size_t)n);
     } else if ((n = number_behind(x, STR("/file/"))) >= 0) {
         answer_file(x, (size_t)n);
-    } else if ((n = number_behind(x, STR("/status/"))) >= 200) {
+    } else if ((n = number_behind(x, STR("/status/"))) >= 200 && n <= 599) {
         answer_number(x, (int)n);
     } else if ((n = number_behind(x, STR("/chunks/"))) >= 0) {
         q->total = (size_t)n;

@@ -250,8 +250,7 @@ class Load(threading.Thread):
     (kind, text, x-worker of the connection), and at the counters.
     """
 
-    def __init__(self, address, targets, connections=64, pause=0.01, limit=20.0, seed=1,
-                 with_head=None):
+    def __init__(self, address, targets, connections=64, pause=0.01, limit=20.0, seed=1):
         super().__init__(daemon=True)
         self.address = address
         self.targets = targets
@@ -266,7 +265,7 @@ class Load(threading.Thread):
         self.connects = 0
         self.failures = []
         self.crash = None
-        self.with_head = with_head
+        self.workers = {}              # x-worker -> answers
 
     # -- From outside
 
@@ -457,8 +456,7 @@ class Load(threading.Thread):
         p.seen = r['x-worker']
         p.answers += 1
         self.answered += 1
-        if self.with_head:
-            self.with_head(r)
+        self.workers[p.seen] = self.workers.get(p.seen, 0) + 1
         if r.closes:
             p.state = 'ending'
             p.asked = time.monotonic()

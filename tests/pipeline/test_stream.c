@@ -176,15 +176,23 @@ static void test_abort_in_pipeline(void)
 /* A source that gives less or more than it announced: cut, never another length. */
 static void test_wrong_length(void)
 {
-    static const char *const paths[] = { GET("/short/20") "\r\n", GET("/over/20") "\r\n" };
+    static const struct {
+        const char *in, *verdict;
+    } rows[] = {
+        { PLAIN GET("/short/20") "\r\n" PLAIN, "200 cut | Closed handler_error" },
+        { PLAIN GET("/over/25") "\r\n" PLAIN, "200 cut | Closed handler_error" },
+        { PLAIN GET("/over/20") "\r\n" PLAIN, "200 200 | Closed handler_error" },
+    };
 
-    for (size_t i = 0; i < COUNT(paths); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         struct memconn m;
 
         memconn_init(&m);
-        memconn_feed_str(&m, PLAIN);
-        memconn_feed_str(&m, paths[i]);
-        CU_ASSERT_STRING_EQUAL(memconn_verdict(&m), "200 | Closed handler_error");
+        memconn_feed_str(&m, rows[i].in);
+        memconn_eof(&m);
+        SUITE_CHECK(strcmp(memconn_verdict(&m), rows[i].verdict) == 0, "%zu: %s", i,
+                    memconn_verdict(&m));
+        CU_ASSERT_EQUAL(m.app.begun, 2);
         CU_ASSERT_EQUAL(m.app.stopped_with_error, 1);
         finish(&m);
     }

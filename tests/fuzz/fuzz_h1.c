@@ -1,0 +1,168 @@
+/*
+ * fuzz_h1.c - a whole connection: requests from hostile peers, in pieces, to peers that read slowly.
+ *
+ * The first four bytes say how: the sizes of the reads, bytes a write, writes a turn, and what else
+ * happens (the bits below). The rest is what the peer sends. Wanted: the output is well formed up to
+ * where the connection was cut, every exchange, source and body has its one end, and the outcome
+ * does not depend on how the bytes arrived. A broken promise aborts.
+ */
+#include "memconn.h"
+#include "reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+    BIT_EOF = 1 << 0,              /* a FIN behind the input */
+    BIT_WAIT = 1 << 1,             /* time passes between the reads */
+    BIT_DRAIN = 1 << 2,            /* a drain in the middle */
+    BIT_RESET = 1 << 3,            /* a reset at the end */
+    BIT_LATE = 1 << 4,             /* refusals are promised */
+    BIT_STREAM = 1 << 5,           /* refusals are streamed */
+    BIT_SMALL = 1 << 6             /* small limits */
+};
+
+/* How a connection is driven. */
+struct drive {
+    uint8_t pieces, write_max, writes_max, bits;
+};
+
+/* Ends the run unless a promise holds. */
+static void promise(bool kept)
+{
+    if (!kept)
+        abort();
+}
+
+/* Gives what was promised, and ends what is streamed. */
+static void give_answers(struct memconn *m)
+{
+    while (m->app.pending) {
+        if (m->c && conn_state(m->c) == CONN_STREAMING) {
+            memapp_push(&m->app, "pushed");
+            memapp_push_end(&m->app);
+        } else {
+            memapp_answer(&m->app, 200, "later");
+        }
+        memconn_turn(m);
+        memconn_flush(m);
+    }
+}
+
+/* Feeds the input. */
+static void feed(struct memconn *m, const struct drive *d, const char *data, size_t n)
+{
+    unsigned step = d->pieces;
+
+    for (size_t at = 0; at < n && m->c;) {
+        size_t piece = d->pieces ? 1 + step % d->pieces : n;
+
+        step = step * 5 + 3;
+        if (piece > n - at)
+            piece = n - at;
+        if (memconn_feed(m, data + at, piece))
+            at += piece;
+        else if (memconn_want(m) & CONN_WRITE)
+            memconn_turn(m);
+        else
+            return;
+        if (d->bits & BIT_WAIT)
+            memconn_wait(m, 700);
+        if ((d->bits & BIT_DRAIN) && at > n / 2)
+            memconn_drain(m, n % 2 ? CONN_DRAIN_NOW : CONN_DRAIN_LAZY);
+    }
+}
+
+/* The output parses; only the last answer of a connection that broke off may be cut. */
+static void check_output(const struct memconn *m)
+{
+    struct str out = { memtext_get(&m->out), m->out.n };
+    enum close_reason why = m->reason;
+    bool broken = why == CLOSE_ABORTED || why == CLOSE_HANDLER || why == CLOSE_CLIENT_CLOSED
+        || why == CLOSE_SEND_TIMEOUT;
+    size_t finals = 0;
+    bool last = false;
+
+    while (out.n) {
+        struct reply r;
+        bool head = finals < m->app.answered.n && m->app.answered.p[finals] == 'H';
+        enum reply_result result = reply_next(&out, head, &r);
+
+        promise(result != REPLY_MALFORMED);
+        promise(!last);
+        if (result == REPLY_CUT) {
+            promise(broken);
+            return;
+        }
+        finals += r.status >= 200;
+        last = r.status >= 200 && r.close;
+    }
+    promise(finals <= m->app.answered.n && finals <= m->app.begun);
+    promise(broken || finals == m->app.answered.n);
+}
+
+/* Runs a connection to its end. */
+static void run(struct memconn *m, const struct drive *d, const char *data, size_t n)
+{
+    memconn_init(m);
+    if (d->bits & BIT_SMALL) {
+        m->limits.header_buffer = 64;
+        m->limits.body_max = 40;
+        m->limits.keepalive_requests = 5;
+    }
+    m->app.refuse = d->bits & BIT_LATE ? REFUSE_LATER
+        : d->bits & BIT_STREAM ? REFUSE_STREAM : REFUSE_TEXT;
+    m->write_max = d->write_max;
+    m->writes_max = d->writes_max;
+    feed(m, d, data, n);
+    memconn_flush(m);
+    if (d->bits & BIT_RESET)
+        memconn_reset(m);
+    if (!(d->bits & BIT_EOF))
+        give_answers(m);
+    memconn_eof(m);
+    give_answers(m);
+    memconn_flush(m);
+    if (m->c) {
+        /* A FIN that was not taken because too much waited before it. */
+        memconn_eof(m);
+        memconn_flush(m);
+    }
+    memconn_wait(m, 1000000);
+    promise(m->c == NULL);
+    promise(memconn_unbalanced(m) == NULL);
+    check_output(m);
+}
+
+/* A limit was met: what else is wrong behind it is seen or not, as the bytes arrive. */
+static bool met_limit(const struct memconn *m)
+{
+    return m->reason == CLOSE_HEADER_TOO_LARGE;
+}
+
+/* One input. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct drive d, whole;
+    struct memconn m, n;
+
+    if (size < 4)
+        return 0;
+    d = (struct drive){ data[0], data[1], data[2], data[3] };
+    run(&m, &d, (const char *)data + 4, size - 4);
+    if (d.bits & (BIT_WAIT | BIT_DRAIN | BIT_RESET | BIT_EOF)) {
+        memconn_free(&m);
+        return 0;
+    }
+    whole = (struct drive){ .bits = d.bits };
+    run(&n, &whole, (const char *)data + 4, size - 4);
+    if (!met_limit(&m) && !met_limit(&n)) {
+        promise(m.reason == n.reason);
+        promise(m.out.n == n.out.n && memcmp(memtext_get(&m.out), memtext_get(&n.out), m.out.n) == 0);
+    }
+    memconn_free(&m);
+    memconn_free(&n);
+    return 0;
+}
