@@ -13,6 +13,7 @@
 enum channel_what {
     /* worker -> master */
     CHANNEL_READY = 1,             /* it accepts connections; generation is set */
+    CHANNEL_DRAINS,                /* it accepts no more; generation is set */
     /* master -> worker */
     CHANNEL_DRAIN,                 /* accept no more, end when empty; successor is set */
     CHANNEL_REOPENED               /* a log file was opened anew: put the passed one under "fd" */

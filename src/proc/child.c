@@ -158,6 +158,8 @@ void child_hear(struct child *c)
         if (got == CHANNEL_MESSAGE && message.what == CHANNEL_READY
             && message.generation == c->generation->number) {
             note_ready(c);
+        } else if (got == CHANNEL_MESSAGE && message.what == CHANNEL_DRAINS) {
+            c->drains = true;
         } else if (got == CHANNEL_CLOSED) {
             close(c->channel);
             c->channel = -1;

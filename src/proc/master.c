@@ -27,7 +27,7 @@ static ms_t sooner(ms_t a, ms_t b)
 /* When something has to be done although nothing happens. */
 static ms_t next_deadline(const struct master *m)
 {
-    ms_t next = m->reload.step == RELOAD_STARTS ? m->reload.deadline : MS_NEVER;
+    ms_t next = m->reload.deadline;
 
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);

@@ -20,6 +20,12 @@ static void set_limits(const struct process_conf *process)
         log_alert(errno, "setrlimit(RLIMIT_NOFILE, %llu) failed", (unsigned long long)files);
 }
 
+/* The account's other groups. One that was chosen by default has no name here, and none of them. */
+static int set_groups(const struct process_conf *process, gid_t gid)
+{
+    return process->user.n ? initgroups(process->user.p, gid) : setgroups(1, &gid);
+}
+
 /* Becomes another account, in the order that leaves nothing behind. 0, or -1 after logging. */
 static int become(const struct process_conf *process)
 {
@@ -30,8 +36,9 @@ static int become(const struct process_conf *process)
         log_emerg(errno, "setgid(%lld) failed", (long long)process->gid);
         return -1;
     }
-    if (initgroups(process->user.p, gid) != 0)
-        log_emerg(errno, "initgroups(%s, %lld) failed", process->user.p, (long long)process->gid);
+    if (set_groups(process, gid) != 0)
+        log_emerg(errno, "initgroups(%.*s, %lld) failed", STR_ARG(process->user),
+                  (long long)process->gid);
     if (setuid(uid) != 0) {
         log_emerg(errno, "setuid(%lld) failed", (long long)process->uid);
         return -1;

@@ -18,8 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How long new workers may take to get ready. */
+/* How long new workers may take to get ready, and old ones to stop accepting. */
 #define READY_WITHIN 30000
+#define DRAINS_WITHIN 5000
 
 /* ---- What is said about the configuration --------------------------------------------------- */
 
@@ -100,7 +101,6 @@ static void move_names(struct master *m, const struct config *config)
 static void commit(struct master *m)
 {
     struct generation *g = m->reload.generation, *old = m->serving;
-    char text[64];
 
     listen_commit(g->config, old->config);
     m->serving = g;
@@ -111,7 +111,30 @@ static void commit(struct master *m)
     move_names(m, g->config);
     spawn_drain(m, old, true);
     log_notice(0, "generation %lu serves, generation %lu finishes", g->number, old->number);
-    snprintf(text, sizeof text, "generation %lu", g->number);
+    m->reload.step = RELOAD_HANDS_OVER;
+    m->reload.generation = NULL;
+    m->reload.deadline = clock_now() + DRAINS_WITHIN;
+}
+
+/* An old worker may still accept a connection. */
+static bool old_worker_accepts(const struct master *m)
+{
+    LIST_EACH(at, after, &m->children) {
+        const struct child *c = LIST_ITEM(at, struct child, link);
+
+        if (c->kind == CHILD_WORKER && c->generation != m->serving && c->ready && !c->drains
+            && c->channel >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* From now on whoever connects is served by the new generation: whoever asked may be told. */
+static void handed_over(struct master *m)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "generation %lu", m->serving->number);
     control_end(m->control, "ok", text);
     over(m);
 }
@@ -236,6 +259,9 @@ void reload_check(struct master *m)
     struct reload *r = &m->reload;
 
     CHECK_OBJ(m, MASTER_MAGIC);
+    if (r->step == RELOAD_HANDS_OVER
+        && (!old_worker_accepts(m) || clock_now() >= r->deadline))
+        handed_over(m);
     if (r->step != RELOAD_STARTS)
         return;
     if (slots_settled(&r->generation->slots))
@@ -259,6 +285,10 @@ void reload_abandon(struct master *m, const char *why)
     m->reload.again = false;
     if (m->reload.step == RELOAD_NONE)
         return;
+    if (m->reload.step == RELOAD_HANDS_OVER) {
+        handed_over(m);
+        return;
+    }
     if (m->serving) {
         roll_back(m, why);
         return;

@@ -44,6 +44,7 @@ struct child {
     int channel;                   /* to a worker; -1: none, or it was closed from the other side */
     int words;                     /* what it says: last words of a worker, progress of a builder */
     bool ready;                    /* of a worker: it serves */
+    bool drains;                   /* of a worker: it accepts no more */
     bool leaving;                  /* it was told to end */
     ms_t nudge_at;                 /* when to be more insistent; MS_NEVER */
     ms_t nudge_pause;              /* since the last time; 0: it has not been nudged yet */
@@ -65,7 +66,8 @@ struct generation {
 enum reload_step {
     RELOAD_NONE,
     RELOAD_BUILDS,                 /* waits for the builder */
-    RELOAD_STARTS                  /* waits until all new workers are ready */
+    RELOAD_STARTS,                 /* waits until all new workers are ready */
+    RELOAD_HANDS_OVER              /* waits until no old worker accepts connections any more */
 };
 
 struct reload {

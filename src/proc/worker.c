@@ -70,7 +70,12 @@ static void on_limit(void *arg)
  */
 static void drain(struct worker *w, bool successor)
 {
-    if (!w->draining) {
+    struct channel_message message = {
+        .what = CHANNEL_DRAINS, .generation = w->config->generation
+    };
+    bool first = !w->draining;
+
+    if (first) {
         w->draining = true;
         log_notice(0, "gracefully shutting down");
         title_set("worker process is shutting down (gen %lu)", w->config->generation);
@@ -79,6 +84,9 @@ static void drain(struct worker *w, bool successor)
     }
     service_drain(w->service, successor);
     listen_close(w->config, false);
+    /* If the master has gone there is nobody to tell, and no harm in that. */
+    if (first && w->channel >= 0 && channel_send(w->channel, &message, -1) != 0)
+        log_debug(errno, "the master process does not hear that this one drains");
 }
 
 /* ---- Signals -------------------------------------------------------------------------------- */

@@ -137,6 +137,26 @@ def rss(pid):
     return int(match.group(1)) if match else 0
 
 
+def memory_bound(before, after, room):
+    """Fails the test where memory (KiB) has grown by more than room and a tenth of what it was."""
+    if instrumented():
+        # What is freed is kept for a while, and all of it is larger.
+        room = room * 4 + 32768
+    if after >= before + before // 10 + room:
+        raise Failed('memory grows: %d KiB, then %d KiB' % (before, after))
+
+
+_instrumented = []
+
+
+def instrumented():
+    """Does the program keep what it frees, to find mistakes?"""
+    if not _instrumented:
+        with open(PROGRAM, 'rb') as f:
+            _instrumented.append(bool(WRAP) or b'__asan_init' in f.read())
+    return _instrumented[0]
+
+
 def cpu(pid):
     """Seconds of processor time used so far."""
     text = read_text('/proc/%d/stat' % pid)
@@ -232,7 +252,7 @@ class Server:
         self.stderr_path = os.path.join(self.prefix, 'stderr')
         self.pid_path = os.path.join(self.prefix, 'logs', 'selvage.pid')
         self.env = dict(os.environ, **(env or {}))
-        self.env.setdefault('ASAN_OPTIONS', 'detect_leaks=1:abort_on_error=0')
+        self.env.setdefault('ASAN_OPTIONS', 'detect_leaks=1:quarantine_size_mb=8')
         self.env.setdefault('UBSAN_OPTIONS', 'print_stacktrace=1')
         self.process = None
         self.pid = 0
@@ -478,7 +498,10 @@ class Server:
         return found
 
     def rebase(self):
-        """From now on these descriptors are what is right, in the master and in these workers."""
+        """Ends all clients; what is open then is right from now on, in the master and the workers."""
+        for c in self.clients:
+            c.close()
+
         def settled():
             first = self.all_descriptors()
             time.sleep(0.05)
@@ -493,13 +516,11 @@ class Server:
         """What has more descriptors than at the last rebase()."""
         def left():
             now = self.all_descriptors()
-            return {p: (now[p] - old, old - now[p]) for p, old in self.baseline.items()
-                    if p in now and now[p] and now[p] != old}
+            return {p: now[p] - old for p, old in self.baseline.items() if p in now and now[p] - old}
         end = time.monotonic() + 15 * SLOW
         while left() and time.monotonic() < end:
             time.sleep(0.05)
-        return ['descriptors of %s: more %s, less %s' % (title(p), dict(more), dict(less))
-                for p, (more, less) in left().items()]
+        return ['descriptors of %s: %s more' % (title(p), dict(more)) for p, more in left().items()]
 
     # -- Talking to it
 
@@ -523,6 +544,10 @@ class Server:
         """-s reload: status and standard error."""
         done = self.command('-s', 'reload', seconds=seconds)
         return done.returncode, done.stderr
+
+    def wait_drain(self, generation, seconds=10):
+        """Waits until all workers of a generation know that they are to finish, or have ended."""
+        wait_for(lambda: not self.workers(generation), seconds, 'old workers to drain')
 
     def wait_workers(self, generation, count=None, seconds=15):
         """Waits until all workers of a generation serve and no other is left."""
