@@ -527,7 +527,8 @@ static size_t h1_describe(const void *state, char *buf, size_t size)
 
     if (!h || h->magic != H1_MAGIC || !h->cur)
         return 0;
-    n = snprintf(buf, size, "request: \"%.*s\"", h->cur->req.line.n < 200 ? (int)h->cur->req.line.n : 200,
+    n = snprintf(buf, size, "request: \"%.*s\"",
+                 h->cur->req.line.n < 200 ? (int)h->cur->req.line.n : 200,
                  h->cur->req.line.p ? h->cur->req.line.p : "");
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }

@@ -7,8 +7,8 @@
 /*
  * Goes on in a child of its own session. The process that was started by hand waits until a byte is
  * written to the descriptor that is returned and then exits with status 0; with status 1 where it
- * is closed without. So whoever has started the server knows when it serves. After a minute it waits
- * no longer and exits with status 0. -1 after logging.
+ * is closed without. So whoever has started the server knows when it serves. After a minute it
+ * waits no longer and exits with status 0. -1 after logging.
  */
 int daemon_begin(void);
 

@@ -101,8 +101,9 @@ int main(int argc, char **argv)
     if (argc < 1)
         return EXIT_FAILURE;
     /*
-     * Fixed, so that it does not grow: the large blocks of a configuration are then mappings of their
-     * own, and go back to the system with it. Without this every reload would leave its heap behind.
+     * Fixed, so that it does not grow: the large blocks of a configuration are then mappings of
+     * their own, and go back to the system with it. Without this every reload would leave its heap
+     * behind.
      */
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     args = copy_args(argc, argv);

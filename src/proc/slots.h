@@ -8,7 +8,7 @@
  *   ended before it was ready          after 1, 2, 4 … 60 s, whatever it was before
  *   ended within 5 s, never healthy    the same
  *   ended later                        at once
- *   once healthy (ready and 60 s old)  at once, from then on: a crash that somebody can trigger from
+ *   once healthy (ready and 60 s old)  at once, from then on: a crash that somebody triggers from
  *                                      outside must not be able to stop the service
  *
  * Knows no clock and no process: both come as arguments.

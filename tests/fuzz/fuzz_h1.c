@@ -1,10 +1,10 @@
 /*
- * fuzz_h1.c - a whole connection: requests from hostile peers, in pieces, to peers that read slowly.
+ * fuzz_h1.c - a whole connection: requests from hostile peers, in pieces, and slow readers.
  *
  * The first four bytes say how: the sizes of the reads, bytes a write, writes a turn, and what else
- * happens (the bits below). The rest is what the peer sends. Wanted: the output is well formed up to
- * where the connection was cut, every exchange, source and body has its one end, and the outcome
- * does not depend on how the bytes arrived. A broken promise aborts.
+ * happens (the bits below). The rest is what the peer sends. Wanted: the output is well formed up
+ * to where the connection was cut, every exchange, source and body has its one end, and the
+ * outcome does not depend on how the bytes arrived. A broken promise aborts.
  */
 #include "memconn.h"
 #include "reply.h"
@@ -160,7 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run(&n, &whole, (const char *)data + 4, size - 4);
     if (!met_limit(&m) && !met_limit(&n)) {
         promise(m.reason == n.reason);
-        promise(m.out.n == n.out.n && memcmp(memtext_get(&m.out), memtext_get(&n.out), m.out.n) == 0);
+        promise(m.out.n == n.out.n);
+        promise(memcmp(memtext_get(&m.out), memtext_get(&n.out), m.out.n) == 0);
     }
     memconn_free(&m);
     memconn_free(&n);

@@ -1,8 +1,9 @@
 /*
  * pipeline.h - vectors for the sans-IO connection, and what the sources of test_pipeline share.
  *
- * A vector is input and what must come out of it. It is run whole, byte by byte, cut in two at every
- * place, and against peers that take 1, 7 or 16 bytes at a time: the outcome must be the same.
+ * A vector is input and what must come out of it. It is run whole, byte by byte, cut in two at
+ * every place, and against peers that take 1, 7 or 16 bytes at a time: the outcome must be the
+ * same.
  */
 #ifndef SLV_PIPELINE_H
 #define SLV_PIPELINE_H
@@ -49,7 +50,7 @@ struct vector {
 #define BAD "400 | Closed bad_request"
 #define OK_BAD "200 " BAD
 #define UNKNOWN "501 | Closed not_implemented"
-#define VERSION "505 | Closed bad_version"
+#define VERSION_505 "505 | Closed bad_version"
 #define TOO_LONG "413 | Closed body_too_large"
 
 /* Runs the vectors in all ways; with other limits than memconn_limits. */

@@ -386,7 +386,7 @@ static void test_blocked_write_on_chunked(void)
     finish(&m);
 }
 
-/* H-11: the peer closes under a stream: what was pushed afterwards goes nowhere, and does no harm. */
+/* H-11: the peer closes under a stream: what was pushed since goes nowhere and does no harm. */
 static void test_body_writing_when_socket_closes(void)
 {
     struct memconn m;

@@ -30,7 +30,8 @@ static void test_head_sizes(void)
         V("field of 64", FIELD_OF("012345678901234"), OK),
         V("field of 65", FIELD_OF("0123456789012345"), "431 | Closed header_too_large"),
         V("head of 128", HEAD_OF("0123456789012345678901234567890"), OK),
-        V("head of 129", HEAD_OF("01234567890123456789012345678901"), "431 | Closed header_too_large"),
+        V("head of 129", HEAD_OF("01234567890123456789012345678901"),
+          "431 | Closed header_too_large"),
         V("head without end", GET("/") "a: " FORTY "\r\nb: " FORTY FORTY,
           "431 | Closed header_too_large"),
         V("an empty line does not count", "\r\n" LINE_OF("0123456"), OK),
@@ -70,7 +71,7 @@ static void test_body_sizes(void)
     run_limited(unlimited, COUNT(unlimited), &limits);
 }
 
-/* A body that goes beyond its limit after an answer was promised is refused, and the promise void. */
+/* A body that is too long after an answer was promised is refused, and the promise is void. */
 static void test_promise_refused(void)
 {
     struct memconn m;
@@ -169,7 +170,7 @@ static void test_quiet(void)
     const size_t most = 16 * 1024;
 
     for (size_t i = 0; i < COUNT(pieces); i++) {
-        /* "1;" and CRLF stand around an extension; CRLF, "0", CRLF, "t: " and two CRLF a trailer. */
+        /* "1;" and CRLF stand around an extension, twelve bytes around a trailer. */
         CU_ASSERT_STRING_EQUAL(with_quiet(most - 4, 0, pieces[i]), "200 | Closed client_closed");
         CU_ASSERT_STRING_EQUAL(with_quiet(most - 3, 0, pieces[i]), "400 | Closed bad_request");
         CU_ASSERT_STRING_EQUAL(with_quiet(1, most - 12, pieces[i]), "200 | Closed client_closed");

@@ -101,7 +101,7 @@ static void test_payloads(void)
     }
 }
 
-/* L-03: a request that arrives whole is parsed where it lies; else it moves, and its views with it. */
+/* L-03: what arrives whole is parsed where it lies; else it moves, and its views with it. */
 static void test_views(void)
 {
     static const char pair[] = PLAIN GET("/report?a=b") "Foo-BAR:  Baz qux \t\r\n\r\n";
@@ -168,9 +168,9 @@ static void test_refused_log(void)
 static void test_reset(void)
 {
     static const char full[] =
-        "OPTIONS http://full:81/report?args HTTP/1.1\r\nHost: other\r\nTransfer-Encoding: chunked\r\n"
-        "Connection: keep-alive, upgrade\r\nUpgrade: w\r\nExpect: 100-continue\r\nX-Full: yes\r\n\r\n"
-        "4\r\nbody\r\n0\r\n\r\n";
+        "OPTIONS http://full:81/report?args HTTP/1.1\r\nHost: other\r\n"
+        "Transfer-Encoding: chunked\r\nConnection: keep-alive, upgrade\r\nUpgrade: w\r\n"
+        "Expect: 100-continue\r\nX-Full: yes\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
     struct memconn m;
     ms_t idle;
 

@@ -43,7 +43,7 @@ static void test_pushed(void)
     finish(&m);
 }
 
-/* I-18: the same with Connection: close, and for 1.0, where the end is the end of the connection. */
+/* I-18: the same with Connection: close, and for 1.0, where the body ends with the connection. */
 static void test_stream_and_close(void)
 {
     struct memconn m;

@@ -246,7 +246,7 @@ static void test_stall_starts_with_bytes(void)
     finish(&m);
 }
 
-/* After a refusal: the answer, our FIN, then what comes is dropped until the peer's FIN or the end. */
+/* After a refusal: the answer, our FIN, then input is dropped until the peer's FIN or the time. */
 static void test_linger(void)
 {
     struct memconn m;

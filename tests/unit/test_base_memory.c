@@ -162,7 +162,7 @@ static void note_cleanup(void *object)
     strncat(order, object, 1);
 }
 
-/* Cleanups run once each, newest first, before the memory goes; at a reset as well as at the end. */
+/* Cleanups run once each, newest first, before the memory goes; at a reset and at the end. */
 static void test_arena_cleanups(void)
 {
     struct arena a;

@@ -203,7 +203,7 @@ static void test_year(void)
     check_times();
 }
 
-/* A clock that leaps by years, as after a suspend: all that is due fires at once, and in one round. */
+/* A clock that leaps by years, as after a suspend: all that is due fires, in one round. */
 static void test_leap(void)
 {
     begin(100);

@@ -29,7 +29,10 @@ static char directory[64];
 static struct log_file nowhere_file = { .path = (char[]){ "/dev/null" }, .users = 1 };
 static const struct log nowhere = { .level = SLV_LOG_DEBUG, .file = &nowhere_file };
 
-/* ---- Help --------------------------------------------------------------------------------------- */
+/*
+ * ---- Help
+ * ---------------------------------------------------------------------------------------
+ */
 
 /* A directory for unix sockets; messages that are expected go nowhere. */
 static int begin(void)
@@ -197,7 +200,10 @@ static int option(int fd, int level, int name)
     return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
 }
 
-/* ---- Addresses and options ---------------------------------------------------------------------- */
+/*
+ * ---- Addresses and options
+ * ----------------------------------------------------------------------
+ */
 
 /* One socket for both families. */
 static void test_dual_stack(void)
@@ -288,7 +294,10 @@ static void test_names(void)
     arena_free(&f.config.arena);
 }
 
-/* ---- From one configuration to the next --------------------------------------------------------- */
+/*
+ * ---- From one configuration to the next
+ * ---------------------------------------------------------
+ */
 
 /* The socket stays the same one: who waits in its queue is not lost. */
 static void test_kept(void)
@@ -452,7 +461,10 @@ static void test_reuseport(void)
     CU_ASSERT_FALSE(served(AF_INET, port));
 }
 
-/* ---- Unix sockets ------------------------------------------------------------------------------- */
+/*
+ * ---- Unix sockets
+ * -------------------------------------------------------------------------------
+ */
 
 /* Mode, and the path's life. */
 static void test_unix(void)
@@ -513,7 +525,10 @@ static void test_unix_stale(void)
     fixture_free(&f);
 }
 
-/* ---- Binary upgrade ----------------------------------------------------------------------------- */
+/*
+ * ---- Binary upgrade
+ * -----------------------------------------------------------------------------
+ */
 
 /* Adds what all programs of the next test listen on. */
 static void add_all(struct fixture *f, unsigned port, unsigned second)

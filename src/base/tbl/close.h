@@ -23,7 +23,7 @@
     X(ABORTED,          "aborted",          true,  "the client left before the answer was out") \
     X(IO,               "io_error",         true,  "read or write failed") \
     X(HANDLER,          "handler_error",    true,  "the answer broke off") \
-    X(REFUSED,          "refused",          false, "closed without an answer, as configured (444)") \
+    X(REFUSED,          "refused",          false, "closed without an answer as configured (444)") \
     X(BODY_UNREAD,      "body_unread",      false, "answered before a long body was read") \
     X(DRAINED,          "drained",          false, "this worker is being replaced or stopped") \
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
