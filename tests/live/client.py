@@ -108,7 +108,8 @@ class Client:
         try:
             data = self.sock.recv(262144)
         except socket.timeout:
-            raise Malformed('no answer within %g s; so far %r' % (self.timeout, self.buffer[:300])) \
+            raise Malformed('no answer within %g s; so far %r' % (self.timeout,
+                                                                  self.buffer[:300])) \
                 from None
         except ConnectionError as e:
             raise Reset('%s; so far %r' % (e, self.buffer[:300])) from None

@@ -215,7 +215,7 @@ error_log logs/error.log info;
 BAD_LEVELS = re.compile(r'\[(alert|crit|emerg)\]')
 SANITIZERS = re.compile(r'AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:'
                         r'|last words of|==\d+== (Invalid|Conditional|Use of uninit|Syscall param)'
-                        r'|definitely lost: [1-9]|ERROR SUMMARY: [1-9]')
+                        r'|definitely lost(: [1-9]| in loss)|ERROR SUMMARY: [1-9]')
 BAD_ENDS = re.compile(r'exited on signal|exited with (fatal )?code [1-9]')
 
 
@@ -516,7 +516,8 @@ class Server:
         """What has more descriptors than at the last rebase()."""
         def left():
             now = self.all_descriptors()
-            return {p: now[p] - old for p, old in self.baseline.items() if p in now and now[p] - old}
+            return {p: now[p] - old for p,
+                    old in self.baseline.items() if p in now and now[p] - old}
         end = time.monotonic() + 15 * SLOW
         while left() and time.monotonic() < end:
             time.sleep(0.05)
@@ -601,6 +602,11 @@ def _too_long(signum, frame):
     raise Failed('the test took too long')
 
 
+def _told_to_end(signum, frame):
+    # Servers are ended on the way out.
+    raise KeyboardInterrupt
+
+
 def say(text):
     """A line for people."""
     for line in str(text).split('\n'):
@@ -616,6 +622,8 @@ def main():
     failed = 0
     print('1..%d' % len(chosen), flush=True)
     signal.signal(signal.SIGALRM, _too_long)
+    for sig in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, _told_to_end)
     for number, (name, ids, seconds, function) in enumerate(chosen, 1):
         began = time.monotonic()
         signal.alarm(int(seconds * SLOW * max(1, SCALE)))
