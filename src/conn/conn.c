@@ -31,6 +31,9 @@ const char *conn_state_name(enum conn_state state)
     return names[state];
 }
 
+/* Until the adapter knows better. */
+static const struct conn_limits no_limits = { .send_timeout = MS_NEVER };
+
 struct conn *conn_new(const struct adapter *adapter, void *state, ms_t now)
 {
     struct conn *c = mem_zalloc(sizeof *c);
@@ -41,7 +44,7 @@ struct conn *conn_new(const struct adapter *adapter, void *state, ms_t now)
     c->state = state;
     c->opened = c->last_write = now;
     c->was_empty = true;
-    c->send_timeout = MS_NEVER;
+    c->limits = &no_limits;
     return c;
 }
 
@@ -132,7 +135,7 @@ static void keep(struct conn *c, const char *data, size_t n)
  */
 static void linger_for_more(struct conn *c)
 {
-    c->linger = c->lingering_time > 0;
+    c->linger = c->limits->lingering_time > 0;
 }
 
 /*
@@ -221,15 +224,15 @@ void conn_woken(struct conn *c, ms_t now)
 void conn_wake(struct conn *c)
 {
     CHECK_OBJ(c, CONN_MAGIC);
-    if (c->wake)
-        c->wake(c->wake_arg);
+    if (c->driver)
+        c->driver->wake(c->driver_arg);
 }
 
 const struct addr *conn_local(struct conn *c)
 {
     CHECK_OBJ(c, CONN_MAGIC);
-    if (c->local.family == ADDR_NONE && c->find_local)
-        c->find_local(c);
+    if (c->local.family == ADDR_NONE && c->driver && c->driver->find_local)
+        c->driver->find_local(c, c->driver_arg);
     return &c->local;
 }
 
@@ -237,7 +240,7 @@ void conn_shut(struct conn *c, ms_t now)
 {
     CHECK_OBJ(c, CONN_MAGIC);
     c->shut = true;
-    c->linger_until = now + c->lingering_time;
+    c->linger_until = now + c->limits->lingering_time;
 }
 
 ms_t conn_deadline(const struct conn *c)
@@ -251,9 +254,9 @@ ms_t conn_deadline(const struct conn *c)
         at = c->shut ? c->linger_until : MS_NEVER;
     else
         at = c->adapter->deadline(c->state, c);
-    if (outq_empty(&c->out) || c->send_timeout == MS_NEVER)
+    if (outq_empty(&c->out) || c->limits->send_timeout == MS_NEVER)
         return at;
-    stall = c->last_write + c->send_timeout;
+    stall = c->last_write + c->limits->send_timeout;
     return stall < at ? stall : at;
 }
 
@@ -263,7 +266,7 @@ void conn_expired(struct conn *c, ms_t now)
     begin_turn(c, now);
     if (conn_deadline(c) > now)
         return;
-    if (!outq_empty(&c->out) && c->last_write + c->send_timeout <= now)
+    if (!outq_empty(&c->out) && c->last_write + c->limits->send_timeout <= now)
         conn_fail(c, CLOSE_SEND_TIMEOUT);
     else if (c->closing)
         c->broken = true;
@@ -308,7 +311,7 @@ void conn_close(struct conn *c, enum close_reason reason, bool linger)
         return;
     c->reason = (uint8_t)reason;
     c->closing = true;
-    c->linger = linger && c->lingering_time > 0;
+    c->linger = linger && c->limits->lingering_time > 0;
 }
 
 void conn_drain(struct conn *c, enum conn_drain how, ms_t now)

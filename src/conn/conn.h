@@ -91,6 +91,19 @@ struct adapter {
     void (*free)(void *state, struct conn *c, enum close_reason reason);
 };
 
+/* What is in force for a connection as a whole, whatever is spoken on it. */
+struct conn_limits {
+    ms_t send_timeout;             /* without a byte taken; MS_NEVER: none */
+    ms_t lingering_time;           /* reading on after the last answer; 0: off */
+    uint8_t options;               /* CONN_NO_… */
+};
+
+/* What a connection may ask of whoever moves its bytes; arg is c->driver_arg. */
+struct conn_driver {
+    void (*wake)(void *arg);       /* a turn is wanted */
+    void (*find_local)(struct conn *c, void *arg); /* fill c->local; may be NULL */
+};
+
 struct conn {
     unsigned magic;
 #define CONN_MAGIC 0x5ca1ab1eu
@@ -102,25 +115,23 @@ struct conn {
     bool shut;                     /* the driver has shut the writing side */
     bool broken;                   /* the transport is of no more use */
     bool was_empty;                /* nothing waited to be written when the last turn ended */
-    uint8_t options;               /* CONN_NO_… */
     unsigned requests;             /* served or begun on this connection */
+    uint32_t in_size, in_room, in_fed; /* of in; in_fed: taken in this turn */
     const struct adapter *adapter;
     void *state;
     char *in;                      /* bytes kept for the next feed; NULL mostly */
-    uint32_t in_size, in_room, in_fed; /* in_fed: taken in this turn */
     struct outq out;
     ms_t last_write;               /* when bytes last left, or began to wait */
     ms_t linger_until;
-    ms_t send_timeout, lingering_time; /* the adapter keeps them up to date */
+    const struct conn_limits *limits; /* the adapter keeps them up to date; never NULL */
     /* For logs and access rules; set by the driver after conn_new(). */
     uint64_t number;
     ms_t opened;
     struct addr peer;
     struct addr local;             /* family ADDR_NONE until somebody asks conn_local() */
-    void (*find_local)(struct conn *c);
     const void *listen;            /* struct listen_addr */
-    void (*wake)(void *arg);       /* asks the driver for a turn */
-    void *wake_arg;
+    const struct conn_driver *driver; /* NULL: none, as in some tests */
+    void *driver_arg;
 };
 
 /* Takes the adapter's state. */

@@ -155,14 +155,14 @@ static int finish(struct slv_conf *cf, void *conf)
         .header_timeout = c->client_header_timeout,
         .body_timeout = c->client_body_timeout,
         .keepalive_timeout = c->keepalive_timeout,
-        .send_timeout = c->send_timeout,
-        .lingering_time = c->lingering_close ? c->lingering_time : 0,
+        .conn.send_timeout = c->send_timeout,
+        .conn.lingering_time = c->lingering_close ? c->lingering_time : 0,
         .body_max = c->client_max_body_size,
         .header_buffer = (size_t)buffer,
         .header_buffers = (size_t)c->large_buffers.count,
         .keepalive_requests = c->keepalive_requests > UINT32_MAX
             ? UINT32_MAX : (unsigned)c->keepalive_requests,
-        .options = (uint8_t)((c->sendfile ? 0 : CONN_NO_SENDFILE)
+        .conn.options = (uint8_t)((c->sendfile ? 0 : CONN_NO_SENDFILE)
                              | (c->tcp_nodelay ? 0 : CONN_NO_DELAY_OFF)
                              | (c->tcp_nopush ? CONN_CORK : 0)
                              | (c->reset_timedout_connection ? CONN_RESET_ON_TIMEOUT : 0)),

@@ -20,11 +20,11 @@
 #include "base/close.h"
 #include "base/list.h"
 #include "base/wheel.h"
+#include "conn/conn.h"
 #include "http/target.h"
 
 #include <stdarg.h>
 
-struct conn;
 struct exchange;
 struct h1;
 struct parse;
@@ -58,13 +58,11 @@ struct h1_limits {
     ms_t header_timeout;           /* from the first byte of the head to its last */
     ms_t body_timeout;             /* from the end of the head; each byte that came adds 1 ms */
     ms_t keepalive_timeout;        /* between two requests; 0: no keep-alive */
-    ms_t send_timeout;             /* without a byte taken */
-    ms_t lingering_time;           /* reading on after the last answer; 0: off */
+    struct conn_limits conn;       /* what the shell and its driver are given */
     int64_t body_max;              /* 0: no limit */
     size_t header_buffer;          /* longest request line or field */
     size_t header_buffers;         /* times this: the whole head */
     unsigned keepalive_requests;   /* on one connection */
-    uint8_t options;               /* CONN_NO_… for the driver */
 };
 
 /*
@@ -107,6 +105,9 @@ struct exchange {
     const char *head;              /* first byte of the message, for moving the views */
     /* bytes of request line and header fields, blank line included */
     size_t head_size;
+    size_t head_seen;              /* bytes of the head so far */
+    size_t head_room;              /* of the buffer that an unfinished head lies in */
+    int64_t unread;                /* bytes of the body that came after the answer */
     bool head_moved;               /* the head lies in the arena already */
     bool body_expected, body_done; /* more than 0 bytes announced; all of them are in */
     bool expect_continue;

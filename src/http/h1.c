@@ -34,16 +34,13 @@ struct h1 {
 #define H1_MAGIC 0x41e0adafu
     uint8_t blank;                 /* bytes of an empty line before a request: 0, 1 (CR) or 2 */
     bool head_done;                /* of cur */
-    unsigned flying_count;
+    uint16_t flying_count;
     const struct http_hooks *hooks;
     const struct h1_limits *limits; /* of the last exchange: they time the idle connection */
     struct exchange *cur;
     struct link flying;
     char *partial;                 /* an unfinished head */
-    size_t partial_size, partial_room;
     char *spent;                   /* one that was finished in this turn: views point into it */
-    size_t head_seen;              /* bytes of cur's head so far */
-    int64_t unread;                /* bytes of cur's body that came after its answer */
     ms_t since;                    /* the head's end, or when the connection became idle */
 };
 
@@ -130,7 +127,6 @@ static void finish_head(struct h1 *h)
     AN(h->spent == NULL);
     h->spent = h->partial;
     h->partial = NULL;
-    h->partial_size = h->partial_room = 0;
 }
 
 /* Asks cur's source for more while there is room. */
@@ -160,8 +156,8 @@ static void refuse(struct h1 *h, struct conn *c, int status)
     finish_head(h);
     if (!x->head_size) {
         /* As much as came of it: the log wants to see it. */
-        x->head_size = h->head_seen;
-        x->received = (int64_t)h->head_seen;
+        x->head_size = x->head_seen;
+        x->received = (int64_t)x->head_seen;
     }
     x->body_expected = false;
     if (x->answer == ANSWER_NONE || x->answer == ANSWER_LATER) {
@@ -181,9 +177,7 @@ static void refuse(struct h1 *h, struct conn *c, int status)
 static void adopt_limits(struct h1 *h, struct conn *c)
 {
     h->limits = h->cur->limits;
-    c->send_timeout = h->limits->send_timeout;
-    c->lingering_time = h->limits->lingering_time;
-    c->options = h->limits->options;
+    c->limits = &h->limits->conn;
 }
 
 /* Begins an exchange. */
@@ -195,8 +189,6 @@ static void begin(struct h1 *h, struct conn *c, ms_t now)
     x->conn = c;
     h->cur = x;
     h->head_done = false;
-    h->head_seen = 0;
-    h->unread = 0;
     x->out_begin = outq_end(&c->out);
     c->requests++;
     parse_begin(x);
@@ -244,25 +236,23 @@ static void message_complete(struct h1 *h, struct conn *c, ms_t now)
 /* Puts bytes behind the unfinished head; returns how many fitted. */
 static size_t grow_partial(struct h1 *h, const char *data, size_t n)
 {
-    const struct h1_limits *l = h->cur->limits;
-    size_t max = l->header_buffer * l->header_buffers + 1;
+    struct exchange *x = h->cur;
+    size_t max = x->limits->header_buffer * x->limits->header_buffers + 1;
 
-    AN(h->partial_size < max);
-    if (n > max - h->partial_size)
-        n = max - h->partial_size;
-    if (h->partial_size + n > h->partial_room) {
-        size_t room = h->partial_room * 2 > h->partial_size + n ? h->partial_room * 2
-                                                                 : h->partial_size + n;
+    AN(x->head_seen < max);
+    if (n > max - x->head_seen)
+        n = max - x->head_seen;
+    if (x->head_seen + n > x->head_room) {
+        size_t room = x->head_room * 2 > x->head_seen + n ? x->head_room * 2 : x->head_seen + n;
         char *wider = mem_alloc(room);
 
-        memcpy(wider, h->partial, h->partial_size);
-        exchange_move(h->cur, wider);
+        memcpy(wider, h->partial, x->head_seen);
+        exchange_move(x, wider);
         free(h->partial);
         h->partial = wider;
-        h->partial_room = room;
+        x->head_room = room;
     }
-    memcpy(h->partial + h->partial_size, data, n);
-    h->partial_size += n;
+    memcpy(h->partial + x->head_seen, data, n);
     return n;
 }
 
@@ -270,15 +260,15 @@ static size_t grow_partial(struct h1 *h, const char *data, size_t n)
 static size_t feed_head(struct h1 *h, struct conn *c, char *data, size_t n, ms_t now)
 {
     struct exchange *x = h->cur;
-    size_t seen = h->head_seen;
+    size_t seen = x->head_seen;
     enum parse_event event;
 
     if (h->partial)
         n = grow_partial(h, data, n);
     else
         x->head = data;
-    h->head_seen = seen + n;
-    event = parse_head(x, h->head_seen);
+    x->head_seen = seen + n;
+    event = parse_head(x, x->head_seen);
     if (event == PARSE_MORE)
         return n;
     if (event == PARSE_REFUSED) {
@@ -305,12 +295,12 @@ static size_t feed_body(struct h1 *h, struct conn *c, const char *data, size_t n
 
     x->received += (int64_t)used;
     if (answered)
-        h->unread += (int64_t)used;
+        x->unread += (int64_t)used;
     if (event == PARSE_REFUSED) {
         refuse(h, c, x->refusal);
     } else if (event == PARSE_DONE) {
         message_complete(h, c, now);
-    } else if (h->unread > UNREAD_MAX) {
+    } else if (x->unread > UNREAD_MAX) {
         x->keep_alive = false;
         advance(h, c);
     }
@@ -496,10 +486,9 @@ static void h1_settle(void *state, struct conn *c)
     free(h->spent);
     h->spent = NULL;
     if (h->cur && !h->head_done && !h->partial) {
-        h->partial_room = h->head_seen < 512 ? 512 : h->head_seen;
-        h->partial = mem_alloc(h->partial_room);
-        h->partial_size = h->head_seen;
-        memcpy(h->partial, h->cur->head, h->head_seen);
+        h->cur->head_room = h->cur->head_seen < 512 ? 512 : h->cur->head_seen;
+        h->partial = mem_alloc(h->cur->head_room);
+        memcpy(h->partial, h->cur->head, h->cur->head_seen);
         exchange_move(h->cur, h->partial);
     }
 }

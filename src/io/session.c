@@ -41,7 +41,7 @@ struct session {
 
 static void take_turn(struct session *s, int events);
 
-/* struct conn: wake */
+/* struct conn_driver: wake */
 static void on_wake(void *arg)
 {
     struct session *s;
@@ -72,12 +72,12 @@ static void on_deadline(void *arg)
     take_turn(s, 0);
 }
 
-/* struct conn: find_local */
-static void find_local(struct conn *c)
+/* struct conn_driver: find_local */
+static void find_local(struct conn *c, void *arg)
 {
     struct session *s;
 
-    CAST_OBJ(s, c->wake_arg, SESSION_MAGIC);
+    CAST_OBJ(s, arg, SESSION_MAGIC);
     sockaddr_local(s->fd, &c->local);
 }
 
@@ -87,7 +87,7 @@ static void session_end(struct session *s)
     struct session_host *host = s->host;
     enum close_reason why = (enum close_reason)s->c->reason;
 
-    if ((s->c->options & CONN_RESET_ON_TIMEOUT)
+    if ((s->c->limits->options & CONN_RESET_ON_TIMEOUT)
         && (why == CLOSE_SEND_TIMEOUT || why == CLOSE_HEADER_TIMEOUT
             || why == CLOSE_BODY_TIMEOUT)) {
         struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -125,7 +125,7 @@ static ssize_t send_range(struct session *s, const struct outq_span *file)
     struct iovec iov;
     ssize_t n;
 
-    if (!(s->c->options & CONN_NO_SENDFILE))
+    if (!(s->c->limits->options & CONN_NO_SENDFILE))
         return s->transport->sendfile(s->fd, file->fd, file->offset, size);
     if (size > SESSION_SCRATCH)
         size = SESSION_SCRATCH;
@@ -156,7 +156,7 @@ static bool write_some(struct session *s, size_t *left)
         for (size_t i = 0; i < count; i++)
             wanted += iov[i].iov_len;
         n = s->transport->writev(s->fd, iov, count,
-                                 (s->c->options & CONN_CORK) && s->c->out.count > count);
+                                 (s->c->limits->options & CONN_CORK) && s->c->out.count > count);
     }
     if (n < 0) {
         if (errno == ECONNRESET || errno == EPIPE)
@@ -175,7 +175,7 @@ static void apply_nagle(struct session *s)
 {
     int off = 0;
 
-    if (s->nagle || !(s->c->options & CONN_NO_DELAY_OFF))
+    if (s->nagle || !(s->c->limits->options & CONN_NO_DELAY_OFF))
         return;
     s->nagle = true;
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
@@ -234,6 +234,8 @@ static void take_turn(struct session *s, int events)
     host->turned(host->arg);
 }
 
+static const struct conn_driver driver = { .wake = on_wake, .find_local = find_local };
+
 void session_start(struct session_host *host, int fd, const struct transport *transport,
                    struct conn *c)
 {
@@ -249,9 +251,8 @@ void session_start(struct session_host *host, int fd, const struct transport *tr
     loop_timer_init(&s->timer, on_deadline, s);
     list_add(&host->sessions, &s->link);
     host->count++;
-    c->wake = on_wake;
-    c->wake_arg = s;
-    c->find_local = find_local;
+    c->driver = &driver;
+    c->driver_arg = s;
     take_turn(s, EV_READ);
 }
 

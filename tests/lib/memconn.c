@@ -22,8 +22,8 @@ const struct h1_limits memconn_limits = {
     .header_timeout = 5000,
     .body_timeout = 30000,
     .keepalive_timeout = 5000,
-    .send_timeout = 60000,
-    .lingering_time = 5000,
+    .conn.send_timeout = 60000,
+    .conn.lingering_time = 5000,
     .body_max = 1024 * 1024,
     .header_buffer = 8192,
     .header_buffers = 4,
@@ -47,14 +47,16 @@ static void set_clock(struct memconn *m, ms_t now)
     head_clock(WALL_CLOCK + (time_t)(now / 1000));
 }
 
+static const struct conn_driver driver = { .wake = on_wake };
+
 /* Makes the connection. */
 void memconn_init(struct memconn *m)
 {
     *m = (struct memconn){ .limits = memconn_limits };
     set_clock(m, START);
     m->c = conn_new(&h1_adapter, h1_new(&memapp_hooks, &m->limits, m->now), m->now);
-    m->c->wake = on_wake;
-    m->c->wake_arg = m;
+    m->c->driver = &driver;
+    m->c->driver_arg = m;
     m->c->listen = &m->app;
 }
 

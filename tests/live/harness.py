@@ -1,14 +1,16 @@
 """
 harness.py - the real server, started and watched; tests that speak TAP.
 
-A test is a function marked with @test(name, ids...). It starts servers with "with Server(...) as s:".
-Leaving that block stops the server and fails the test on anything that went wrong unasked: an alert in
-the log, a line of a sanitizer, a process or a descriptor that is left over, an exit status.
+A test is a function marked with @test(name, ids...). It starts servers with "with Server(...) as
+s:". Leaving that block stops the server and fails the test on anything that went wrong unasked: an
+alert in the log, a line of a sanitizer, a process or a descriptor that is left over, a status.
 
   SELVAGE_BUILDDIR, SELVAGE_SRCDIR   where the program and its sources are; set by "make check"
   SELVAGE_LIVE_SCALE                 multiplies request counts (1)
   SELVAGE_LIVE_SLOW                  multiplies time limits (1), for instrumented builds
-  SELVAGE_LIVE_WRAP                  words put before the program, to run it under another one
+  SELVAGE_LIVE_WRAP                  words put before the program, to run it under another one:
+                                     valgrind -q --leak-check=full --show-leak-kinds=definite
+                                     --suppressions=.../tests/lib/valgrind.supp
   SELVAGE_LIVE_ONLY                  a regular expression: the other tests are left out of the plan
   SELVAGE_LIVE_KEEP                  the directories of the servers are not removed
 """
@@ -82,7 +84,7 @@ def scaled(count):
     return max(1, int(count * SCALE))
 
 
-# ---- Processes --------------------------------------------------------------------------------------
+# ---- Processes -----------------------------------------------------------------------------------
 
 def read_text(path):
     """A file's text; empty where it cannot be read."""
@@ -202,7 +204,7 @@ def run(argv, seconds=60, **more):
                           timeout=seconds * SLOW, **more)
 
 
-# ---- The server -------------------------------------------------------------------------------------
+# ---- The server ----------------------------------------------------------------------------------
 
 MAIN = '''
 daemon off;
@@ -498,7 +500,7 @@ class Server:
         return found
 
     def rebase(self):
-        """Ends all clients; what is open then is right from now on, in the master and the workers."""
+        """Ends all clients; what is open then, in the master and the workers, is right."""
         for c in self.clients:
             c.close()
 
@@ -585,7 +587,7 @@ def _popen_pids():
     return {p.pid for p in _popens if p.returncode is None}
 
 
-# ---- Tests ------------------------------------------------------------------------------------------
+# ---- Tests ---------------------------------------------------------------------------------------
 
 _tests = []
 

@@ -158,7 +158,8 @@ static struct conn *connect_to(void)
     const struct listen_addr *addr = config->sockets->addrs;
     static const struct h1_limits limits = {
         .header_timeout = 5000, .body_timeout = 5000, .keepalive_timeout = 5000,
-        .send_timeout = 5000, .header_buffer = 8192, .header_buffers = 4, .keepalive_requests = 1000
+        .conn.send_timeout = 5000,
+        .header_buffer = 8192, .header_buffers = 4, .keepalive_requests = 1000
     };
     struct conn *c = conn_new(&h1_adapter, h1_new(&core_hooks, &limits, 0), 0);
 

@@ -19,7 +19,7 @@ static void test_head_sizes(void)
 #define HEAD_OF(more) GET("/") "a: " FORTY "\r\n" "b: 01234567890123456789" more "\r\n\r\n"
     static const struct h1_limits limits = {
         .header_timeout = 5000, .body_timeout = 5000, .keepalive_timeout = 5000,
-        .send_timeout = 5000, .lingering_time = 5000, .keepalive_requests = 9,
+        .conn.send_timeout = 5000, .conn.lingering_time = 5000, .keepalive_requests = 9,
         .header_buffer = 64, .header_buffers = 2,
     };
     static const struct vector rows[] = {

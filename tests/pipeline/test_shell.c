@@ -349,26 +349,29 @@ static void test_adapter_calls(void)
     memconn_free(&m);
 }
 
-/* struct conn: find_local */
-static void find_local(struct conn *c)
+/* struct conn_driver: find_local */
+static void find_local(struct conn *c, void *arg)
 {
-    AN(c->local.family == ADDR_NONE);
+    AN(c->local.family == ADDR_NONE && arg != NULL);
     c->local = (struct addr){ .family = ADDR_V4, .port = 80, .ip = { 192, 0, 2, 1 } };
 }
 
 /* The local address is asked for once; a wake-up without a driver is harmless. */
 static void test_driver_calls(void)
 {
+    struct conn_driver driver;
     struct memconn m;
 
     memconn_init(&m);
     CU_ASSERT_EQUAL(conn_local(m.c)->family, ADDR_NONE);
-    m.c->find_local = find_local;
+    driver = *m.c->driver;
+    driver.find_local = find_local;
+    m.c->driver = &driver;
     CU_ASSERT_EQUAL(conn_local(m.c)->port, 80);
     CU_ASSERT_EQUAL(conn_local(m.c)->ip[0], 192);
     conn_wake(m.c);
     CU_ASSERT_EQUAL(m.wakes, 1);
-    m.c->wake = NULL;
+    m.c->driver = NULL;
     conn_wake(m.c);
     CU_ASSERT_EQUAL(m.wakes, 1);
     memconn_free(&m);

@@ -278,7 +278,7 @@ static void test_linger(void)
 
     /* Off. */
     memconn_init(&m);
-    m.limits.lingering_time = 0;
+    m.limits.conn.lingering_time = 0;
     memconn_feed_str(&m, "bad\r\n\r\n");
     CU_ASSERT_FALSE(m.shut);
     CU_ASSERT_STRING_EQUAL(memconn_verdict(&m), BAD);
