@@ -83,7 +83,8 @@ void answer_fields(struct slv_request *r, const struct slv_response *response, i
 
     x->server_out = core->server_tokens == TOKENS_ON ? STR("selvage/" SELVAGE_VERSION)
                                                       : STR("selvage");
-    x->content_type_out = status == 304 ? (struct str){ NULL, 0 } : response->content_type;
+    x->content_type_out = respond_bodiless(status) ? (struct str){ NULL, 0 }
+                                                   : response->content_type;
     x->etag_out = core->etag ? response->etag : (struct str){ NULL, 0 };
     if (response->last_modified && (status == 200 || status == 206 || status == 304))
         x->last_modified_out = date_value(x, response->last_modified);

@@ -140,6 +140,17 @@ static int run_access(struct slv_request *r, struct context *ctx)
     return refusal;
 }
 
+/* The body that is announced is beyond the location's client_max_body_size. */
+static bool body_too_large(const struct context *ctx)
+{
+    int64_t max = ctx->x->limits->body_max;
+
+    if (ctx->internal || !max || ctx->x->req.content_length <= max)
+        return false;
+    ctx->x->reason = CLOSE_BODY_TOO_LARGE;
+    return true;
+}
+
 /* From the server block to the end of the access phase. A status or SLV_DECLINED: go on. */
 static int run_phases(struct slv_request *r, struct context *ctx)
 {
@@ -151,8 +162,11 @@ static int run_phases(struct slv_request *r, struct context *ctx)
         return result;
     const struct conf_block *location = server_route(ctx->server, r->path, r);
 
-    if (location != ctx->server->block) {
+    if (location != ctx->server->block)
         enter_block(ctx, location);
+    if (body_too_large(ctx))
+        return 413;
+    if (location != ctx->server->block) {
         if (ctx->core->internal && !ctx->internal)
             return 404;
         result = run_rewrite(r, ctx);

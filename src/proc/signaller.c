@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* How long the outcome of a reload is waited for. */
+/* How long the outcome of a reload is waited for without a word from the master. */
 #define ANSWER_WITHIN 60000
 
 /* What comes from the master, line by line. */
@@ -93,6 +93,8 @@ static int follow(int fd)
     const char *line, *rest;
 
     while ((line = next_line(&a, deadline))) {
+        /* Whoever reports progress is not stuck. */
+        deadline = clock_now() + ANSWER_WITHIN;
         if (says(line, "ok", &rest))
             return EXIT_SUCCESS;
         if (says(line, "error", &rest)) {
