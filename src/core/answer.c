@@ -195,6 +195,14 @@ static void drop_body(const struct slv_response *response)
         response->body.release(response->body.owner);
 }
 
+/* Refuses the representation at hand: its coding is not that of the page that says so. */
+static int refuse(struct exchange *x, const struct slv_response *response, int status)
+{
+    drop_body(response);
+    respond_header_drop(x, STR("Content-Encoding"));
+    return status;
+}
+
 /* 304: the fields that a 200 would have had, no body. */
 static int answer_not_modified(struct slv_request *r, const struct slv_response *response)
 {
@@ -214,14 +222,13 @@ static int answer_ranges(struct slv_request *r, const struct slv_response *respo
     size_t count = 0;
     struct slv_body part;
 
-    x->accept_ranges_out = true;
+    x->accept_ranges_out = context_of(r)->core->max_ranges != 0;
     switch (wanted_ranges(x, context_of(r)->core, response, ranges, &count)) {
     case RANGE_UNSATISFIABLE:
         respond_header(x, STR("Content-Range"),
                        arena_printf(&x->arena, "bytes */%lld", (long long)response->body.size));
         x->accept_ranges_out = false;
-        drop_body(response);
-        return 416;
+        return refuse(x, response, 416);
     case RANGE_OK:
         break;
     case RANGE_NONE:
@@ -261,10 +268,8 @@ int answer(struct slv_request *r, const struct slv_response *response)
 
         if (c == COND_NOT_MODIFIED)
             return answer_not_modified(r, response);
-        if (c == COND_FAILED) {
-            drop_body(response);
-            return 412;
-        }
+        if (c == COND_FAILED)
+            return refuse(x, response, 412);
         if (!response->no_ranges && (kind == SLV_BODY_MEM || kind == SLV_BODY_FILE))
             return answer_ranges(r, response);
     }

@@ -37,6 +37,7 @@ struct context {
     int error_status;              /* and it goes out with this status; 0: with its own */
     const struct access_logs *logs; /* where the request will be logged */
     bool internal;                 /* came here by an internal redirect */
+    bool match_failed;             /* a regular expression gave up before it had an answer */
     bool logged;
 };
 

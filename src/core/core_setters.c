@@ -32,14 +32,19 @@ int core_set_root(struct slv_conf *cf, const struct slv_directive *d, void *conf
         return slv_conf_error(cf, 0, "\"%s\" directive is duplicate, \"%s\" directive was "
                               "specified earlier", d->name, c->root->alias ? "alias" : "root");
     root->alias = strcmp(d->name, "alias") == 0;
+    /* There is no part of the path that the name of such a location stands for. */
+    if (root->alias && l && l->kind == LOCATION_NAMED)
+        return slv_conf_error(cf, 0, "the \"alias\" directive cannot be used inside the named "
+                              "location");
     while (!root->alias && path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
     if (!memchr(path.p, '$', path.n))
         path = slv_conf_path(cf, path, false);
     root->text = slv_template_compile(cf, 1, path);
     if (root->alias && l) {
-        root->replaced = l->text.n;
         root->regex = l->kind == LOCATION_REGEX;
+        /* The length of an expression says nothing about what it matches. */
+        root->replaced = root->regex ? 0 : l->text.n;
     }
     if (!root->text)
         return -1;

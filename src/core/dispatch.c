@@ -100,9 +100,20 @@ static int run_return(struct slv_request *r, const struct return_rule *rule)
     return slv_respond_text(r, status, text.n ? files_type(r, r->path) : text, text);
 }
 
+/* The method is one that the location's limit_except speaks of. */
+static bool method_limited(const struct slv_request *r, const struct context *ctx)
+{
+    const struct limit_except *except = ctx->core->limit_except;
+
+    return except && !(except->methods & 1u << r->method);
+}
+
 /* set and return of the block at hand. */
 static int run_rewrite(struct slv_request *r, struct context *ctx)
 {
+    /* As with nginx the inner block has neither: an answer from here would pass by its rules. */
+    if (method_limited(r, ctx))
+        return SLV_DECLINED;
     if (ctx->core->sets)
         variable_sets_run(r, ctx->core->sets);
     return ctx->core->return_rule ? run_return(r, ctx->core->return_rule) : SLV_DECLINED;
@@ -113,12 +124,11 @@ static int run_access(struct slv_request *r, struct context *ctx)
 {
     const struct conf_modules *m = &ctx->config->modules;
     const struct conf_block *block = ctx->block;
-    const struct limit_except *except = ctx->core->limit_except;
     bool any = ctx->core->satisfy == SATISFY_ANY;
     int refusal = SLV_DECLINED;
 
-    if (except && !(except->methods & 1u << r->method)) {
-        block = except->block;
+    if (method_limited(r, ctx)) {
+        block = ctx->core->limit_except->block;
         ctx->logs = core_conf_of(block)->access_logs;
     }
     for (size_t i = 0; i < m->count; i++) {
@@ -160,8 +170,12 @@ static int run_phases(struct slv_request *r, struct context *ctx)
     result = run_rewrite(r, ctx);
     if (result != SLV_DECLINED)
         return result;
+    ctx->match_failed = false;
     const struct conf_block *location = server_route(ctx->server, r->path, r);
 
+    /* The location that was not found may be the one that forbids. */
+    if (ctx->match_failed)
+        return 500;
     if (location != ctx->server->block)
         enter_block(ctx, location);
     if (body_too_large(ctx))
@@ -192,7 +206,7 @@ static void on_headers(struct exchange *x)
 
     ctx->server = vhosts_find(x->conn->listen, r->host, r);
     enter_block(ctx, ctx->server->block);
-    result = decode_path(ctx);
+    result = ctx->match_failed ? 500 : decode_path(ctx);
     if (!result)
         result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
     if (result != SLV_DECLINED)

@@ -30,11 +30,21 @@ static void add(struct words *w, struct str s)
     AN(w->used <= w->size);
 }
 
-/* Adds a label and a value in quotes. */
+/*
+ * Adds a label and a value in quotes. Quotes inside become \x22: what bans clients by these lines
+ * must not take a part of a value for another "client:".
+ */
 static void add_quoted(struct words *w, struct str label, struct str value)
 {
+    const char *quote;
+
     add(w, label);
     add(w, STR("\""));
+    while (value.n && (quote = memchr(value.p, '"', value.n))) {
+        add(w, (struct str){ value.p, (size_t)(quote - value.p) });
+        add(w, STR("\\x22"));
+        value = str_from(value, (size_t)(quote - value.p) + 1);
+    }
     add(w, value);
     add(w, STR("\""));
 }

@@ -21,6 +21,39 @@ struct str files_root(struct slv_request *r, size_t *replaced)
     return arena_printf(&ctx->x->arena, "%.*s%.*s", STR_ARG(ctx->config->prefix), STR_ARG(text));
 }
 
+/*
+ * What an alias puts behind the directory begins in the middle of a segment where the location does
+ * not end with a slash: then "/files../x" would become "directory/../x", which the path, taken by
+ * itself, did not say. True where the two together make a dot segment.
+ */
+static bool alias_climbs(struct str dir, struct str rest)
+{
+    size_t end = 0, begin = dir.n;
+    bool dots = true;
+
+    while (end < rest.n && rest.p[end] != '/')
+        dots &= rest.p[end++] == '.';
+    while (begin > 0 && dir.p[begin - 1] != '/')
+        dots &= dir.p[--begin] == '.';
+    return end > 0 && dots && dir.n - begin + end == 2;
+}
+
+/* The same for the captures that an alias or a root may be made of. */
+static bool captures_climb(const struct captures *c)
+{
+    for (unsigned i = 1; i < c->count; i++) {
+        const uint32_t *group = &c->ovector[2 * i];
+        struct str value;
+
+        if (group[0] == UINT32_MAX)
+            continue;
+        value = (struct str){ c->subject.p + group[0], group[1] - group[0] };
+        if (str_starts(value, STR("..")) && (value.n == 2 || value.p[2] == '/'))
+            return true;
+    }
+    return false;
+}
+
 struct str files_name(struct slv_request *r, struct str path)
 {
     struct context *ctx = context_of(r);
@@ -29,6 +62,10 @@ struct str files_name(struct slv_request *r, struct str path)
     struct str dir = files_root(r, &replaced);
 
     if (memchr(path.p, '\0', path.n) || path.n < replaced)
+        return (struct str){ NULL, 0 };
+    if (!slv_template_literal(root->text).p && captures_climb(&ctx->captures))
+        return (struct str){ NULL, 0 };
+    if (replaced && alias_climbs(dir, str_from(path, replaced)))
         return (struct str){ NULL, 0 };
     /* An alias inside a regular expression's location is the whole file name. */
     if (root->alias && root->regex)

@@ -79,6 +79,7 @@ static int parse_host(struct slv_conf *cf, struct str word, struct listen_line *
 {
     struct str host = word, port = { NULL, 0 };
     const char *colon;
+    uint64_t number;
 
     if (word.n && word.p[0] == '[') {
         const char *end = memchr(word.p, ']', word.n);
@@ -92,14 +93,14 @@ static int parse_host(struct slv_conf *cf, struct str word, struct listen_line *
     } else if ((colon = memchr(word.p, ':', word.n))) {
         host.n = (size_t)(colon - word.p);
         port = str_from(word, host.n);
-    } else if (port_of(word)) {
+    } else if (!digits_parse(word, &number)) {
+        /* Never a host: the resolver would make an address of any number. */
         line->star = true;
         host.n = 0;
-        port = (struct str){ word.p - 1, word.n + 1 };
     }
     line->addr.port = 80;
-    if (port.n) {
-        line->addr.port = port_of(str_from(port, 1));
+    if (port.n || line->star) {
+        line->addr.port = port_of(line->star ? word : str_from(port, 1));
         if (!line->addr.port || (!line->star && port.p[0] != ':'))
             return slv_conf_error(cf, 1, "invalid port in \"%.*s\" of the \"listen\" directive",
                                   STR_ARG(word));

@@ -174,6 +174,8 @@ bool slv_regex_match(const struct slv_regex *re, struct str subject, struct slv_
     if (matched < 0) {
         slv_log(r, SLV_LOG_ERROR, 0, "pcre2_match() failed: %d on \"%.*s\" using \"%.*s\"", matched,
                 STR_ARG(subject), STR_ARG(re->pattern));
+        if (r)
+            context_of(r)->match_failed = true;
         return false;
     }
     AN(matched > 0);

@@ -43,6 +43,20 @@ struct str respond_header_find(const struct exchange *x, struct str name)
     return (struct str){ NULL, 0 };
 }
 
+void respond_header_drop(struct exchange *x, struct str name)
+{
+    struct header_out **at = &x->headers_out;
+
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    while (*at) {
+        if (str_ieq((*at)->name, name))
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    x->headers_out_end = at;
+}
+
 bool respond_bodiless(int status)
 {
     return status < 200 || status == 204 || status == 304;
@@ -80,14 +94,28 @@ static void put(struct pen *pen, struct str s)
     pen->at += s.n;
 }
 
+/*
+ * Writes a value and the end of its line. A value may be made of what a peer sent, decoded: a byte
+ * that would end the line, and so begin another field, becomes a space (RFC 9110 section 5.5).
+ */
+static void put_value(struct pen *pen, struct str value)
+{
+    char *begin = pen->at;
+
+    put(pen, value);
+    for (char *p = begin; p < pen->at; p++)
+        if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
+            *p = ' ';
+    put(pen, STR("\r\n"));
+}
+
 /* Writes a field, unless its value is empty. */
 static void put_field(struct pen *pen, struct str name, struct str value)
 {
     if (!value.n)
         return;
     put(pen, name);
-    put(pen, value);
-    put(pen, STR("\r\n"));
+    put_value(pen, value);
 }
 
 struct str respond_fields(struct exchange *x, enum framing framing)
@@ -118,8 +146,7 @@ struct str respond_fields(struct exchange *x, enum framing framing)
     for (const struct header_out *h = x->headers_out; h; h = h->next) {
         put(&pen, h->name);
         put(&pen, STR(": "));
-        put(&pen, h->value);
-        put(&pen, STR("\r\n"));
+        put_value(&pen, h->value);
     }
     put(&pen, STR("\r\n"));
     return (struct str){ text, (size_t)(pen.at - text) };

@@ -6,11 +6,17 @@
 
 #include "http/exchange.h"
 
-/* Adds a header field of the answer; the views live as long as the exchange. */
+/*
+ * Adds a header field of the answer; the views live as long as the exchange. Control bytes in the
+ * value leave as spaces, so that no value begins another field.
+ */
 void respond_header(struct exchange *x, struct str name, struct str value);
 
 /* The value of a field added with respond_header(), any case; .p NULL: none. */
 struct str respond_header_find(const struct exchange *x, struct str name);
+
+/* Takes back the fields of a name that were added with respond_header(), any case. */
+void respond_header_drop(struct exchange *x, struct str name);
 
 /*
  * Gives the answer: queues status line, fields (x->…_out and those added) and body. Chooses framing

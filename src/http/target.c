@@ -194,6 +194,10 @@ static bool host_scan(struct str v, size_t *host_len)
                 break;
         }
     }
+    /* No name has an empty label inside, and a directory named by the host must not be "..". */
+    for (size_t i = 1; i < at; i++)
+        if (v.p[i] == '.' && v.p[i - 1] == '.')
+            return false;
     *host_len = at;
     return at == v.n || (v.p[at] == ':' && port_valid(str_from(v, at + 1)));
 }

@@ -73,7 +73,8 @@ ssize_t target_decode(struct str raw_path, char *out, size_t size, bool merge_sl
  * host[:port] as Host carries it (RFC 9110 §7.2, RFC 3986 §3.2.2): a registered name, an IPv4
  * address, or an IPv6 address in brackets; then at most a colon and a port of digits, or none, up
  * to 65535. The host may be empty, as a client sends it that has no authority. Zone identifiers and
- * IPvFuture are refused. The value must be without OWS around it.
+ * IPvFuture are refused, and so are two dots in a row, which no name has and a path must not get.
+ * The value must be without OWS around it.
  */
 bool target_host_valid(struct str host);
 

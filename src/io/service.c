@@ -120,6 +120,9 @@ static void on_resume(void *arg)
     struct service *s;
 
     CAST_OBJ(s, arg, SERVICE_MAGIC);
+    /* Somebody else may have taken the last descriptor before it could be had back. */
+    if (s->reserve < 0)
+        s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (!s->draining)
         accept_all(s, true);
 }

@@ -94,9 +94,10 @@ static void session_end(struct session *s)
 
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
-    ev_io_stop(loop_ev(host->loop), &s->io);
     loop_timer_set(host->loop, &s->timer, MS_NEVER);
     conn_free(&s->c);
+    /* After that: a handler that is told of the end may still wake the connection. */
+    ev_io_stop(loop_ev(host->loop), &s->io);
     close(s->fd);
     list_remove(&s->link);
     host->count--;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define BUILDER_NICE 10
+#define HEAR_MAX 64                /* reads at a time, which is what a pipe holds */
 
 /* Passes a line on to the master. Where nobody reads it any more, it is lost. */
 static void tell(void *arg, const char *line)
@@ -95,14 +96,18 @@ void builder_hear(struct child *c)
     ssize_t n = 0;
 
     CHECK_OBJ(c, CHILD_MAGIC);
-    while (c->words >= 0 && (n = read(c->words, text, sizeof text)) > 0)
+    for (int k = 0; k < HEAR_MAX && c->words >= 0; k++) {
+        n = read(c->words, text, sizeof text);
+        if (n <= 0)
+            break;
         for (ssize_t i = 0; i < n; i++) {
             if (text[i] == '\n')
                 whole_line(c);
             else if (c->line_size < sizeof c->line - 1)
                 c->line[c->line_size++] = text[i];
         }
-    if (c->words >= 0 && (n == 0 || errno != EAGAIN)) {
+    }
+    if (c->words >= 0 && (n == 0 || (n < 0 && errno != EAGAIN))) {
         close(c->words);
         c->words = -1;
     }

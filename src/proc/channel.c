@@ -49,9 +49,10 @@ enum channel_got channel_receive(int fd, struct channel_message *m, int *passed)
 {
     struct iovec iov = { m, sizeof *m };
     union passing passing;
+    /* Room for one to the byte: what the alignment adds would take a second one, unseen. */
     struct msghdr h = {
         .msg_iov = &iov, .msg_iovlen = 1,
-        .msg_control = passing.room, .msg_controllen = sizeof passing.room
+        .msg_control = passing.room, .msg_controllen = CMSG_LEN(sizeof *passed)
     };
     struct cmsghdr *c;
     ssize_t n;

@@ -18,6 +18,7 @@
 
 #define NUDGE_FIRST 50             /* ms after the first SIGTERM; doubled every time */
 #define NUDGE_LAST 1000            /* a pause above this is followed by SIGKILL */
+#define HEAR_MAX 16                /* messages at a time: one who never stops is not waited for */
 
 const char *child_name(const struct child *c)
 {
@@ -151,7 +152,7 @@ void child_hear(struct child *c)
     int passed;
 
     CHECK_OBJ(c, CHILD_MAGIC);
-    while (c->channel >= 0 && got == CHANNEL_MESSAGE) {
+    for (int i = 0; i < HEAR_MAX && c->channel >= 0 && got == CHANNEL_MESSAGE; i++) {
         got = channel_receive(c->channel, &message, &passed);
         if (passed >= 0)
             close(passed);

@@ -36,9 +36,12 @@ static int become(const struct process_conf *process)
         log_emerg(errno, "setgid(%lld) failed", (long long)process->gid);
         return -1;
     }
-    if (set_groups(process, gid) != 0)
+    /* Going on would leave it the groups of root. */
+    if (set_groups(process, gid) != 0) {
         log_emerg(errno, "initgroups(%.*s, %lld) failed", STR_ARG(process->user),
                   (long long)process->gid);
+        return -1;
+    }
     if (setuid(uid) != 0) {
         log_emerg(errno, "setuid(%lld) failed", (long long)process->uid);
         return -1;

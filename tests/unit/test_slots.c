@@ -1,10 +1,15 @@
 /*
- * test_slots.c - when workers are started again: lives of slots under a fake clock.
+ * test_slots.c - when workers are started again: lives of slots under a fake clock; and what the
+ * master takes from a worker.
  */
 #include "proc/slots.h"
+#include "proc/channel.h"
 #include "suite.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* A status as wait(2) gives it. */
 #define EXITED(code) ((code) << 8)
@@ -176,6 +181,44 @@ static void test_year(void)
     slots_free(&s);
 }
 
+/* The lowest free descriptor. */
+static int next_descriptor(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    close(fd);
+    return fd;
+}
+
+/* A worker that passes more descriptors than a message has leaves none of them in the master. */
+static void test_channel(void)
+{
+    struct channel_message m = { .what = CHANNEL_READY, .generation = 7 }, got = { 0 };
+    struct iovec iov = { &m, sizeof m };
+    union { struct cmsghdr header; char room[CMSG_SPACE(2 * sizeof(int))]; } passing = { { 0 } };
+    struct msghdr h = {
+        .msg_iov = &iov, .msg_iovlen = 1,
+        .msg_control = passing.room, .msg_controllen = sizeof passing.room
+    };
+    int ends[2], passed = -1, two[2] = { STDIN_FILENO, STDERR_FILENO }, before;
+
+    CU_ASSERT_EQUAL_FATAL(channel_pair(ends), 0);
+    passing.header.cmsg_level = SOL_SOCKET;
+    passing.header.cmsg_type = SCM_RIGHTS;
+    passing.header.cmsg_len = CMSG_LEN(sizeof two);
+    memcpy(CMSG_DATA(&passing.header), two, sizeof two);
+    before = next_descriptor();
+    CU_ASSERT_EQUAL(sendmsg(ends[1], &h, MSG_DONTWAIT), (ssize_t)sizeof m);
+    CU_ASSERT_EQUAL(channel_receive(ends[0], &got, &passed), CHANNEL_MESSAGE);
+    CU_ASSERT_EQUAL(got.generation, 7);
+    if (passed >= 0)
+        close(passed);
+    CU_ASSERT_EQUAL(next_descriptor(), before);
+    CU_ASSERT_EQUAL(channel_receive(ends[0], &got, &passed), CHANNEL_EMPTY);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* Runs the suites. */
 int main(void)
 {
@@ -183,8 +226,12 @@ int main(void)
         { "stories", test_stories }, { "several slots", test_several },
         { "failed start", test_failed_start }, { "a year", test_year }, CU_TEST_INFO_NULL
     };
+    CU_TestInfo channel[] = {
+        { "descriptors that nobody asked for", test_channel }, CU_TEST_INFO_NULL
+    };
     CU_SuiteInfo suites[] = {
-        { "slots", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL
+        { "slots", NULL, NULL, NULL, NULL, tests },
+        { "channel", NULL, NULL, NULL, NULL, channel }, CU_SUITE_INFO_NULL
     };
 
     return suite_main("slots", suites);

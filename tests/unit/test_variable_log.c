@@ -293,7 +293,7 @@ static void test_request_errors(void)
         { "GET /nope?A=1 HTTP/1.1\r\nHost: h.Example\r\nReferer: http://r/\"x\r\n\r\n",
           "*7 open() \"/x\" failed (2: No such file or directory), client: 192.0.2.1, "
           "server: site.example, request: \"GET /nope?A=1 HTTP/1.1\", host: \"h.Example\", "
-          "referrer: \"http://r/\"x\"\n" },
+          "referrer: \"http://r/\\x22x\"\n" },
         { "GET / HTTP/1.0\r\n\r\n",
           "*7 open() \"/x\" failed (2: No such file or directory), client: 192.0.2.1, "
           "server: site.example, request: \"GET / HTTP/1.0\"\n" },
