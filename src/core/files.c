@@ -61,7 +61,8 @@ struct str files_name(struct slv_request *r, struct str path)
     size_t replaced;
     struct str dir = files_root(r, &replaced);
 
-    if (memchr(path.p, '\0', path.n) || path.n < replaced)
+    /* A request that broke off in its head has no path, but it is logged. */
+    if (!path.p || memchr(path.p, '\0', path.n) || path.n < replaced)
         return (struct str){ NULL, 0 };
     if (!slv_template_literal(root->text).p && captures_climb(&ctx->captures))
         return (struct str){ NULL, 0 };

@@ -222,7 +222,7 @@ static void make_head(struct slv_build *b, const struct slv_prebuilt *p,
         .negotiated = p->negotiated, .drop_expires = expires && expires->kind != EXPIRES_OFF
     };
 
-    exchange_of(r)->accept_ranges_out = true;
+    exchange_of(r)->accept_ranges_out = context_of(r)->core->max_ranges != 0;
     in.fields = request_head_fields(r, &response);
     image_head_make(&b->scratch, &in, out);
     request_unmake(&r);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "proc/clock.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 struct generation *generation_new(struct master *m, struct config *config)
@@ -45,12 +46,19 @@ static bool has_process(const struct master *m, const struct generation *g)
 
 void generations_collect(struct master *m)
 {
+    bool freed = false;
+
     LIST_EACH(at, after, &m->generations) {
         struct generation *g = LIST_ITEM(at, struct generation, link);
 
-        if (g != m->serving && g != m->reload.generation && !has_process(m, g))
+        if (g != m->serving && g != m->reload.generation && !has_process(m, g)) {
             generation_free(g);
+            freed = true;
+        }
     }
+    /* The small blocks of a configuration leave a hole below its successor: free() keeps it. */
+    if (freed)
+        malloc_trim(0);
 }
 
 void generations_free(struct master *m)
