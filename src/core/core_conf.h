@@ -118,7 +118,7 @@ const struct core_conf *core_conf_of(const struct conf_block *block);
 
 /* core_setters.c */
 slv_setter core_set_root, core_set_texts, core_set_error_page, core_set_return, core_set_internal,
-    core_set_types, core_set_expires, core_set_add_header, core_set_keepalive,
+    core_set_types, core_set_expires, core_set_add_header,
     core_set_large_buffers, core_set_max_ranges, core_set_limit_except, core_set_try_files,
     core_set_accepted;
 /* listen_conf.c */

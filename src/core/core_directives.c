@@ -106,8 +106,7 @@ static const struct slv_directive directives[] = {
     { "error_log", EVERYWHERE, 1, 2, SLV_REPEATS, "file | stderr [level]", error_log_directive,
       FIELD(error_log), NULL, NULL },
 
-    { "keepalive_timeout", EVERYWHERE, 1, 1, 0, "time", core_set_keepalive,
-      FIELD(keepalive_timeout), "5s", NULL },
+    TIME("keepalive_timeout", EVERYWHERE, keepalive_timeout, "5s"),
     { "keepalive_requests", EVERYWHERE, 1, 1, 0, "number", slv_set_number,
       FIELD(keepalive_requests), "1000", &natural },
     TIME("client_header_timeout", SERVERS, client_header_timeout, "5s"),

@@ -285,12 +285,6 @@ int core_set_add_header(struct slv_conf *cf, const struct slv_directive *d, void
     return 0;
 }
 
-/* keepalive_timeout time: 0 means none. */
-int core_set_keepalive(struct slv_conf *cf, const struct slv_directive *d, void *conf)
-{
-    return slv_set_ms(cf, d, conf);
-}
-
 /* large_client_header_buffers number size */
 int core_set_large_buffers(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {

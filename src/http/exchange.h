@@ -30,6 +30,10 @@ struct h1;
 struct parse;
 
 #define EXCHANGE_HEADERS_MAX 128
+
+/* Of a body that nobody wants, this much is read and dropped so that the connection can be kept. */
+#define EXCHANGE_UNREAD_MAX (64 * 1024)
+
 #define EXCHANGE_ARENA 2048
 
 /* A header field of the answer. */

@@ -26,9 +26,6 @@
 /* A source is asked for more while less than this is queued. */
 #define LOW_MARK (64 * 1024)
 
-/* Of a body that nobody wants, this much is read before the connection is given up. */
-#define UNREAD_MAX (64 * 1024)
-
 struct h1 {
     unsigned magic;
 #define H1_MAGIC 0x41e0adafu
@@ -300,7 +297,7 @@ static size_t feed_body(struct h1 *h, struct conn *c, const char *data, size_t n
         refuse(h, c, x->refusal);
     } else if (event == PARSE_DONE) {
         message_complete(h, c, now);
-    } else if (x->unread > UNREAD_MAX) {
+    } else if (x->unread > EXCHANGE_UNREAD_MAX) {
         x->keep_alive = false;
         advance(h, c);
     }

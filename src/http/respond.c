@@ -11,12 +11,6 @@
 
 #include <stdio.h>
 
-/*
- * A body that is still to come is read and dropped up to here, so that the connection can be
- * kept.
- */
-#define UNREAD_MAX (64 * 1024)
-
 void respond_header(struct exchange *x, struct str name, struct str value)
 {
     struct header_out *h;
@@ -77,7 +71,7 @@ static bool decide_keep_alive(const struct exchange *x)
         return true;
     /* Answered before the body came: it must be short, known, and not held back by the client. */
     return !x->expect_continue && x->req.content_length >= 0
-        && x->req.content_length - x->body_received <= UNREAD_MAX;
+        && x->req.content_length - x->body_received <= EXCHANGE_UNREAD_MAX;
 }
 
 /* Where a head is being written. */

@@ -11,7 +11,9 @@
  * write for all answers to what was read, a read directly after accept. There are no timeouts, no
  * limits, no log: a real server pays for those, and the distance to this program is what it pays.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>

@@ -11,7 +11,9 @@
  * starts with a line on stdin; afterwards they stay open until stdin ends. So whoever started this
  * program can read the server's CPU time with nothing but requests between the two readings.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
