@@ -499,6 +499,18 @@ class Server:
                 found.append(pid)
         return found
 
+    def at_rest(self):
+        """Waits until old workers have ended and been reaped; what the master has open then."""
+        def resting():
+            children = [state for parent, state in parents().values() if parent == self.pid]
+            return 'Z' not in children and not self.workers(leaving=True)
+
+        def settled():
+            first = resting() and descriptors(self.pid)
+            time.sleep(0.05)
+            return resting() and first == descriptors(self.pid) and first
+        return wait_for(settled, 20, 'old workers to end and descriptors to be the same twice')
+
     def rebase(self):
         """Ends all clients; what is open then, in the master and the workers, is right."""
         for c in self.clients:
