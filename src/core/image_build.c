@@ -20,6 +20,7 @@
 struct slv_build {
     unsigned magic;
 #define SLV_BUILD_MAGIC 0xb1d9c0deu
+    struct image_job *job;
     const struct config *config;
     const struct slv_image *image;
     const char *name;              /* of the host */
@@ -28,8 +29,6 @@ struct slv_build {
     struct snapshot_writer *writer;
     struct slv_tree *trees;
     size_t tree_count, tree_room;
-    void (*progress)(void *arg, const char *line);
-    void *arg;
 };
 
 _Static_assert((int)SLV_CODING_IDENTITY == CODING_IDENTITY && (int)SLV_CODING_GZIP == CODING_GZIP
@@ -332,8 +331,8 @@ void slv_build_say(struct slv_build *b, const char *format, ...)
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     /* Whoever listens writes the log too. */
-    if (b->progress)
-        b->progress(b->arg, line);
+    if (b->job->progress)
+        b->job->progress(b->job->arg, line);
     else
         log_notice(0, "%s", line);
 }
@@ -350,26 +349,26 @@ static int64_t wall_ms(void)
 }
 
 /* Runs the hook and completes the image. */
-int image_build(const struct config *config, struct slv_image *image,
-                void (*progress)(void *arg, const char *line), void *arg)
+int image_build(struct image_job *job)
 {
+    const struct slv_image *image = job->image;
     struct slv_build b = {
-        .magic = SLV_BUILD_MAGIC, .config = config, .image = image, .progress = progress, .arg = arg
+        .magic = SLV_BUILD_MAGIC, .job = job, .config = job->config, .image = image
     };
     int rc;
 
-    AN(image->fd >= 0 && image->server != NULL);
+    AN(job->fd >= 0 && image->server != NULL);
     arena_init(&b.arena, 4096);
     arena_init(&b.scratch, SCRATCH_SIZE);
     b.name = arena_cstr(&b.arena, image_name(image));
-    b.writer = snapshot_writer_new(image->fd, INT64_MAX);
+    b.writer = snapshot_writer_new(job->fd, INT64_MAX);
     find_trees(&b, image->server->block);
     arena_reset(&b.scratch);
-    rc = image->module->build(&b, (void *)image_conf(config, image, image->server->block));
+    rc = image->module->build(&b, (void *)image_conf(b.config, image, image->server->block));
     if (rc != 0)
         log_error(0, "module \"%s\" gave up the prebuilt image of \"%s\"", image->module->name,
                   b.name);
-    else if (snapshot_finish(b.writer, config->generation, wall_ms()) != 0)
+    else if (snapshot_finish(b.writer, job->number, wall_ms()) != 0)
         rc = report_failure(&b);
     snapshot_writer_free(&b.writer);
     free(b.trees);

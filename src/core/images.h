@@ -71,9 +71,27 @@ void images_free(struct config *config);
 
 /* ---- Between images.c and image_build.c ------------------------------------------------------ */
 
-/* Runs the build hook for one image and writes it out; not sealed yet. 0, or -1 after logging. */
-int image_build(const struct config *config, struct slv_image *image,
-                void (*progress)(void *arg, const char *line), void *arg);
+/* One image to be made. */
+struct image_job {
+    const struct config *config;
+    const struct slv_image *image; /* of which host */
+    int fd;                        /* empty; gets the image, which is not sealed here */
+    uint64_t number;               /* of the image: goes into its header */
+    const struct snapshot *previous; /* an earlier image of this host, or NULL: what it holds of
+                                        files that have not changed is taken over */
+    bool same_config;              /* previous was made under this very configuration, so that its
+                                      heads hold, too */
+    bool thorough;                 /* make every variant, however long it takes; otherwise those
+                                      that take long are made within a budget and put off beyond */
+    void (*progress)(void *arg, const char *line); /* NULL: lines go to the log */
+    void *arg;
+    /* What came of it. */
+    bool unchanged;                /* the contents are those of previous: fd was left empty */
+    uint64_t put_off;              /* files that lack variants which a thorough build would make */
+};
+
+/* Makes an image: runs the module's build hook and writes out. 0, or -1 after logging. */
+int image_build(struct image_job *job);
 
 /* What messages call its host: the first server_name, or "_". */
 struct str image_name(const struct slv_image *image);
