@@ -10,6 +10,10 @@ struct prebuilt_conf {
     bool on;
     int64_t max_file;              /* bytes: larger files are left to "static" */
     int64_t max_size;              /* bytes of a whole image */
+    int64_t keep;                  /* earlier images that are kept for a rollback */
+    bool watch;                    /* build anew when files change */
+    bool refine;                   /* make in the background what takes long */
+    bool huge_pages;
 };
 
 /* The only symbol that the server looks for. */

@@ -33,6 +33,7 @@ struct context {
     uint8_t *variable_known;       /* which of them hold: 0 no, 1 yes, 2 being evaluated */
     struct str remote_user;        /* of auth_basic; .p NULL: none */
     unsigned redirects;            /* internal ones so far */
+    uint64_t image_number;         /* of the prebuilt image that answered; 0: none did */
     bool error_page;               /* an error_page is being made */
     int error_status;              /* and it goes out with this status; 0: with its own */
     const struct access_logs *logs; /* where the request will be logged */

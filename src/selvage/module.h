@@ -84,6 +84,12 @@ struct slv_module {
     int (*build)(struct slv_build *b, void *conf);
 
     /*
+     * How the image of a host is to be kept; conf is the struct of its server block. options holds
+     * the defaults.
+     */
+    void (*image)(const void *conf, struct slv_image_options *options);
+
+    /*
      * In each worker after the fork and the drop of privileges. 0; -1 makes the worker exit with
      * status 2, which the master does not try again.
      */

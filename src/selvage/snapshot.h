@@ -35,6 +35,20 @@ struct slv_build;
  */
 SLV_API int slv_image_want(struct slv_conf *cf, const struct slv_module *m, const void *conf);
 
+/* How the server is to keep the image of a host. */
+struct slv_image_options {
+    unsigned keep;                 /* earlier images to keep for a rollback */
+    bool watch;                    /* build anew when the source changes */
+    bool refine;                   /* make variants that take long, in the background */
+    bool huge_pages;               /* ask the kernel for large pages */
+    /*
+     * Directories and files in which a change is to be noticed, absolute, NUL behind each; none:
+     * the directories that the host's locations serve files from.
+     */
+    struct str sources[4];
+    size_t source_count;
+};
+
 /* ---- Building -------------------------------------------------------------------------------- */
 
 /* A directory that a location serves files from; or a file, where the location is for one path. */
@@ -131,6 +145,9 @@ SLV_API void slv_build_say(struct slv_build *b, const char *format, ...)
  * Allocates nothing for a plain request, HEAD or 304.
  */
 SLV_API int slv_image_answer(struct slv_request *r);
+
+/* The number of the image that answered, as `selvage ctl` calls it; 0: none did. */
+SLV_API uint64_t slv_image_number(const struct slv_request *r);
 
 /* slv_image_answer() would find that path in the image of the request's host. */
 SLV_API bool slv_image_has(const struct slv_request *r, struct str path);

@@ -106,6 +106,29 @@ static void drop(void)
         config_free(&config);
 }
 
+/* Builds all images as master and builder do. Returns what images_build() did. */
+static int make_images(struct config *c)
+{
+    uint64_t number = 6;
+    int rc;
+
+    images_prepare(c);
+    CU_ASSERT(images_next(c, NULL) != NULL);
+    for (struct slv_image *i = images_next(c, NULL); i; i = images_next(c, i))
+        CU_ASSERT_FATAL(image_begin(c, i, ++number) == 0);
+    rc = images_build(c, INT64_MAX, NULL, NULL);
+    for (struct slv_image *i = images_next(c, NULL); i; i = images_next(c, i)) {
+        struct image_version *made;
+
+        CU_ASSERT(image_take(i, &made) == (rc == 0 ? IMAGE_MADE : IMAGE_FAILED));
+        if (!made)
+            continue;
+        image_use(i, made);
+        image_version_unref(&made);
+    }
+    return rc;
+}
+
 /* Loads, builds and maps. Returns what images_build() did. */
 static int serve(const char *server)
 {
@@ -115,10 +138,7 @@ static int serve(const char *server)
     config = load(server);
     CU_ASSERT_FATAL(config != NULL);
     config->generation = 7;
-    CU_ASSERT(images_wanted(config));
-    CU_ASSERT_FATAL(images_prepare(config, NULL) == 0);
-    rc = images_build(config, NULL, NULL);
-    CU_ASSERT(images_check(config) == rc);
+    rc = make_images(config);
     CU_ASSERT(images_map(config) == 0);
     core_use(config);
     head_clock(NOW);
@@ -578,14 +598,14 @@ static void test_determinism(void)
     char *first;
 
     CU_ASSERT(serve("prebuilt on;") == 0);
-    s = &config->servers->image->snapshot;
+    s = &config->servers->image->current->snapshot;
     size = (size_t)s->header->size;
     first = malloc(size);
     CU_ASSERT_FATAL(first != NULL);
     memcpy(first, s->base, size);
     CU_ASSERT(s->header->generation == 7);
     CU_ASSERT(serve("prebuilt on;") == 0);
-    s = &config->servers->image->snapshot;
+    s = &config->servers->image->current->snapshot;
     CU_ASSERT_FATAL(s->header->size == size);
     CU_ASSERT(memcmp(first + sizeof *s->header, s->base + sizeof *s->header,
                      size - sizeof *s->header) == 0);
@@ -596,7 +616,7 @@ static void test_determinism(void)
 static void test_too_large(void)
 {
     CU_ASSERT(serve("prebuilt on; prebuilt_max_size 4k;") == -1);
-    CU_ASSERT(config->servers->image == NULL);
+    CU_ASSERT(config->servers->image->current == NULL);
     CU_ASSERT(get("/short.html", "") == 200 && !from_image());
 }
 
@@ -606,13 +626,8 @@ static void test_wishes(void)
     drop();
     config = load("prebuilt off;");
     CU_ASSERT_FATAL(config != NULL);
-    CU_ASSERT(!images_wanted(config));
-    CU_ASSERT(images_prepare(config, NULL) == 0 && config->servers->image == NULL);
-    drop();
-    config = load("location /sub/ { prebuilt on; }");
-    CU_ASSERT_FATAL(config != NULL);
-    CU_ASSERT(images_wanted(config));
-    drop();
+    images_prepare(config);
+    CU_ASSERT(images_next(config, NULL) == NULL && config->servers->image == NULL);
     CU_ASSERT(serve("location /sub/ { prebuilt on; }") == 0);
     CU_ASSERT(get("/sub/", "") == 200 && from_image());
     CU_ASSERT(get("/short.html", "") == 200 && !from_image());
@@ -621,12 +636,18 @@ static void test_wishes(void)
 /* An image that was not finished is given up. */
 static void test_unfinished(void)
 {
+    struct image_version *made;
+    struct slv_image *image;
+
     drop();
     config = load("prebuilt on;");
     CU_ASSERT_FATAL(config != NULL);
-    CU_ASSERT(images_prepare(config, NULL) == 0 && config->servers->image != NULL);
-    CU_ASSERT(images_check(config) == -1);
-    CU_ASSERT(config->servers->image == NULL);
+    images_prepare(config);
+    image = images_next(config, NULL);
+    CU_ASSERT_FATAL(image != NULL && config->servers->image == image);
+    CU_ASSERT_FATAL(image_begin(config, image, 1) == 0);
+    CU_ASSERT(image_take(image, &made) == IMAGE_FAILED && !made);
+    CU_ASSERT(image->current == NULL && image->target == NULL);
     CU_ASSERT(images_map(config) == 0);
 }
 
