@@ -43,9 +43,8 @@ static char *pid_path(const struct config_source *source)
 {
     struct conf_report report = { .write = hush };
     struct config *config = config_load(source, &report);
-    const char *prefix = source->prefix ? source->prefix : SELVAGE_PREFIX "/";
-    bool absolute = SELVAGE_PID_PATH[0] == '/';
-    size_t room = strlen(prefix) + sizeof "/" SELVAGE_PID_PATH;
+    const char *prefix = SELVAGE_PID_PATH[0] == '/' ? "" : source->prefix;
+    size_t room = strlen(source->prefix) + sizeof SELVAGE_PID_PATH;
     char *path;
 
     if (config) {
@@ -54,7 +53,7 @@ static char *pid_path(const struct config_source *source)
         return path;
     }
     path = mem_alloc(room);
-    snprintf(path, room, "%s%s%s", absolute ? "" : prefix, absolute ? "" : "/", SELVAGE_PID_PATH);
+    snprintf(path, room, "%s%s", prefix, SELVAGE_PID_PATH);
     fprintf(stderr, "selvage: [warn] the configuration cannot be read (selvage -t tells why), "
             "asking the server of \"%s\"\n", path);
     return path;

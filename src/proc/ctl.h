@@ -7,7 +7,8 @@
 #include "core/config.h"
 
 /*
- * Sends the words (ended by NULL) to the server of that configuration and shows what it says. A
+ * Sends the words (ended by NULL) to the server of that configuration, of which the prefix must be
+ * set and end with '/', and shows what it says. A
  * configuration that cannot be read is no reason not to talk to the server that runs. The exit
  * status: 0 done, 1 refused or nobody there, 2 not a command.
  */
