@@ -28,8 +28,8 @@ static void ring_free(struct outq_span *ring, uint32_t size)
         free(ring);
 }
 
-/* Doubles the ring, or takes the first one. */
-static void grow(struct outq *q)
+/* Doubles the ring, or takes the first one. Not inlined, so that to append stays a few stores. */
+static __attribute__((noinline)) void grow(struct outq *q)
 {
     uint32_t size = q->size ? q->size * 2 : RING_SIZE;
     struct outq_span *ring;
@@ -67,12 +67,15 @@ static struct outq_span *span_at(const struct outq *q, uint32_t i)
 /* Takes the first span out and gives its owner notice. */
 static void shift(struct outq *q)
 {
-    struct outq_span s = *span_at(q, 0);
+    const struct outq_span *s = span_at(q, 0);
+    void (*release)(void *owner) = s->release;
+    void *owner = s->owner;
 
+    /* Only then, because what the owner does may queue more into this place. */
     q->first = (q->first + 1) & (q->size - 1);
     q->count--;
-    if (s.release)
-        s.release(s.owner);
+    if (release)
+        release(owner);
 }
 
 void outq_drop(struct outq *q)

@@ -27,6 +27,9 @@ static const struct snapshot_variant *choose(struct slv_request *r, const struct
 
     if (e->variants == 1)
         return v;
+    /* Who says nothing about codings is given the plain one. */
+    if (!r->known[SLV_H_ACCEPT_ENCODING])
+        return v;
     accept = exchange_list(exchange_of(r), SLV_H_ACCEPT_ENCODING);
     negotiate_encoding(accept, accept.p != NULL, &wanted);
     for (unsigned i = 0; i < e->variants; i++)

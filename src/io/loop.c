@@ -208,6 +208,8 @@ void loop_timer_init(struct loop_timer *t, void (*call)(void *arg), void *arg)
 void loop_timer_set(struct loop *loop, struct loop_timer *t, ms_t deadline)
 {
     CHECK_OBJ(loop, LOOP_MAGIC);
+    if (wheel_move(&t->entry, deadline))
+        return;
     if (wheel_idle(&loop->wheel) && deadline != MS_NEVER) {
         /* The wheel has stood still; it must not make up for that turn by turn. */
         wheel_turn(&loop->wheel, loop->now, on_expired, NULL);

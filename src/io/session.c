@@ -215,7 +215,7 @@ static void take_turn(struct session *s, int events)
             s->woken = false;
             conn_woken(s->c, loop_now(host->loop));
         }
-        while ((conn_want(s->c) & CONN_WRITE) && write_some(s, &left))
+        while (conn_has_output(s->c) && write_some(s, &left))
             ;
     } while (s->woken && left);
     conn_settle(s->c);
