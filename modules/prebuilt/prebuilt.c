@@ -57,10 +57,21 @@ static struct str get_generation(struct slv_request *r, void *arg)
     return number ? slv_printf(r, "%llu", number) : (struct str){ NULL, 0 };
 }
 
-/* Adds the variable. */
+/* $prebuilt_current: the number of the image that answers for the host now. */
+static struct str get_current(struct slv_request *r, void *arg)
+{
+    unsigned long long number = slv_image_current(r);
+
+    (void)arg;
+    return number ? slv_printf(r, "%llu", number) : (struct str){ NULL, 0 };
+}
+
+/* Adds the variables. */
 static int load(struct slv_conf *cf)
 {
-    return slv_add_variable(cf, STR("prebuilt_generation"), get_generation, NULL, true);
+    int rc = slv_add_variable(cf, STR("prebuilt_generation"), get_generation, NULL, true);
+
+    return slv_add_variable(cf, STR("prebuilt_current"), get_current, NULL, true) || rc ? -1 : 0;
 }
 
 /* Answers from the image. */

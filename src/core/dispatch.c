@@ -4,6 +4,7 @@
 #include "core/dispatch.h"
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "core/access_log.h"
 #include "core/answer.h"
 #include "core/core_conf.h"
@@ -343,6 +344,10 @@ static void on_done(struct exchange *x)
 
     AN(!ctx->logged);
     ctx->logged = true;
+    metrics_add(COUNTER_REQUESTS, 1);
+    metrics_add(COUNTER_SENT, exchange_sent(x));
+    if (x->status >= 100 && x->status < 600)
+        metrics_add((enum counter)(COUNTER_STATUS_1XX + x->status / 100 - 1), 1);
     if (ctx->logs)
         access_log_request(&x->req, ctx->logs);
 }

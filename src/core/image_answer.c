@@ -4,6 +4,7 @@
 #include "core/images.h"
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "core/core_conf.h"
 #include "core/image_head.h"
 #include "http/conditional.h"
@@ -182,6 +183,7 @@ int slv_image_answer(struct slv_request *r)
     if (!e)
         return SLV_DECLINED;
     version = ctx->server->image->current;
+    metrics_add(COUNTER_IMAGE_ANSWERS, 1);
     ctx->image_number = version->number;
     s = &version->snapshot;
     v = choose(r, e);
@@ -191,6 +193,7 @@ int slv_image_answer(struct slv_request *r)
     if (judged == COND_FAILED)
         return 412;
     if (judged == COND_NOT_MODIFIED) {
+        metrics_add(COUNTER_IMAGE_304, 1);
         wire.status = 304;
         wire.head = s->base + v->brief;
         wire.head_size = v->brief_size;
@@ -220,4 +223,12 @@ bool slv_image_has(const struct slv_request *r, struct str path)
 uint64_t slv_image_number(const struct slv_request *r)
 {
     return context_of(r)->image_number;
+}
+
+/* The number of the image that answers for the host now. */
+uint64_t slv_image_current(const struct slv_request *r)
+{
+    const struct slv_image *image = context_of(r)->server->image;
+
+    return image && image->current ? image->current->number : 0;
 }

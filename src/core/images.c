@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,6 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
-
-#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* ---- Wishes ---------------------------------------------------------------------------------- */
 
@@ -141,86 +140,6 @@ void images_prepare(struct config *config)
     }
 }
 
-/* ---- Versions -------------------------------------------------------------------------------- */
-
-/* Mappings that nobody reads any more. */
-static struct image_version *retired;
-
-/* One more holds it. */
-struct image_version *image_version_ref(struct image_version *v)
-{
-    CHECK_OBJ(v, IMAGE_VERSION_MAGIC);
-    AN(v->refs > 0);
-    v->refs++;
-    return v;
-}
-
-/* One less. */
-void image_version_unref(struct image_version **pv)
-{
-    struct image_version *v;
-
-    TAKE_OBJ(v, pv, IMAGE_VERSION_MAGIC);
-    AN(v->refs > 0);
-    if (--v->refs > 0)
-        return;
-    if (v->fd >= 0)
-        close(v->fd);
-    v->fd = -1;
-    if (v->map) {
-        v->next = retired;
-        retired = v;
-        return;
-    }
-    v->magic = 0;
-    free(v);
-}
-
-/* Mapped versions that have a successor: some of them are retired, others still being read. */
-static unsigned superseded;
-
-/* There is something to reclaim, or will be. */
-bool images_reclaimable(void)
-{
-    return superseded > 0;
-}
-
-/* Unmaps a part of what is retired, from the end of the mapping. */
-bool images_reclaim(size_t bytes)
-{
-    struct image_version *v = retired;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), mapped, rest;
-
-    if (!v)
-        return false;
-    CHECK_OBJ(v, IMAGE_VERSION_MAGIC);
-    mapped = (v->size + page - 1) / page * page;
-    rest = mapped > bytes ? (mapped - bytes) / page * page : 0;
-    if (munmap((char *)v->map + rest, mapped - rest) != 0)
-        log_alert(errno, "munmap() of an old prebuilt image failed");
-    v->size = rest;
-    if (rest == 0) {
-        retired = v->next;
-        superseded -= superseded > 0;
-        v->magic = 0;
-        free(v);
-    }
-    return retired != NULL;
-}
-
-/* A version of which this process has the descriptor. */
-static struct image_version *version_new(int fd, uint64_t number)
-{
-    struct image_version *v = mem_zalloc(sizeof *v);
-
-    AN(fd >= 0 && number > 0);
-    v->magic = IMAGE_VERSION_MAGIC;
-    v->refs = 1;
-    v->fd = fd;
-    v->number = number;
-    return v;
-}
-
 /* Drops the reference in a place that holds one or none. */
 static void drop(struct image_version **place)
 {
@@ -251,17 +170,9 @@ int image_begin(const struct config *config, struct slv_image *image, uint64_t n
         log_alert(errno, "memfd_create() for the image of \"%.*s\" failed", STR_ARG(image->name));
         return -1;
     }
-    image->target = version_new(fd, number);
+    image->target = image_version_new(fd, number);
     image->target->config = config->generation;
     return 0;
-}
-
-/* Nothing can be changed in there any more. */
-static bool is_sealed(int fd)
-{
-    int seals = fcntl(fd, F_GET_SEALS);
-
-    return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
 /* Judges what the builder left; NULL: all is well. */
@@ -294,7 +205,7 @@ enum image_outcome image_take(struct slv_image *image, struct image_version **ma
     CHECK_OBJ(v, IMAGE_VERSION_MAGIC);
     image->target = NULL;
     *made = NULL;
-    if (!is_sealed(v->fd) || fstat(v->fd, &st) != 0) {
+    if (!image_version_sealed(v->fd) || fstat(v->fd, &st) != 0) {
         reason = "it was not finished";
     } else if (st.st_size == 0 && image->current) {
         /* So it is what this configuration makes, whichever made it. */
@@ -324,43 +235,6 @@ void image_use(struct slv_image *image, struct image_version *v)
     image->current = v;
 }
 
-/* ---- Mapping --------------------------------------------------------------------------------- */
-
-/* Maps a version. whole: look at every offset in it. NULL, or why it is refused. */
-static const char *map_version(struct image_version *v, bool whole)
-{
-    const char *reason = NULL;
-    struct stat st;
-    void *map;
-
-    CHECK_OBJ(v, IMAGE_VERSION_MAGIC);
-    AN(v->map == NULL);
-    /* What is checked once must not change afterwards, and must not shrink under the mapping. */
-    if (!is_sealed(v->fd))
-        return "it is not sealed";
-    if (fstat(v->fd, &st) != 0 || st.st_size < (off_t)sizeof(struct snapshot_header))
-        return "it is shorter than a header";
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, v->fd, 0);
-    if (map == MAP_FAILED)
-        return "it cannot be mapped";
-    v->map = map;
-    v->size = (size_t)st.st_size;
-    if ((whole ? snapshot_check : snapshot_open)(map, v->size, false, &v->snapshot, &reason) != 0)
-        return reason;
-    return NULL;
-}
-
-/* Looks at a version whole, and leaves it unmapped. NULL, or what is wrong with it. */
-static const char *verify_version(struct image_version *v)
-{
-    const char *reason = map_version(v, true);
-
-    if (v->map && munmap(v->map, v->size) != 0)
-        log_alert(errno, "munmap() of a prebuilt image failed");
-    v->map = NULL;
-    return reason;
-}
-
 /* ---- In the builder -------------------------------------------------------------------------- */
 
 /* Makes one image. 0, or -1 after logging. */
@@ -368,7 +242,7 @@ static int build_one(struct config *config, struct slv_image *image, int64_t bud
                      void (*progress)(void *arg, const char *line), void *arg)
 {
     struct image_version *target = image->target, *current = image->current;
-    const char *reason = current && !current->map ? map_version(current, true) : NULL;
+    const char *reason = current && !current->map ? image_version_map(current, true, false) : NULL;
     struct image_job job = {
         .config = config, .image = image, .fd = target->fd, .number = target->number,
         .previous = current && !reason ? &current->snapshot : NULL,
@@ -381,12 +255,12 @@ static int build_one(struct config *config, struct slv_image *image, int64_t bud
                   STR_ARG(image->name), reason);
     if (image_build(&job) != 0)
         return -1;
-    if (fcntl(target->fd, F_ADD_SEALS, SEALS) != 0) {
+    if (fcntl(target->fd, F_ADD_SEALS, IMAGE_SEALS) != 0) {
         log_alert(errno, "sealing the image of \"%.*s\" failed", STR_ARG(image->name));
         return -1;
     }
     /* What workers can rely on without looking: it is looked at here, where nobody waits. */
-    reason = job.unchanged ? NULL : verify_version(target);
+    reason = job.unchanged ? NULL : image_version_verify(target, image->options.huge_pages);
     if (reason)
         log_alert(0, "the image of \"%.*s\" was made wrong: %s", STR_ARG(image->name), reason);
     return reason ? -1 : 0;
@@ -407,9 +281,9 @@ int images_build(struct config *config, int64_t budget,
 /* ---- In a worker ----------------------------------------------------------------------------- */
 
 /* Maps a version that came from the master, and gives its descriptor back. NULL, or the reason. */
-static const char *take_version(struct image_version *v)
+static const char *take_version(const struct slv_image *image, struct image_version *v)
 {
-    const char *reason = map_version(v, false);
+    const char *reason = image_version_map(v, false, image->options.huge_pages);
 
     close(v->fd);
     v->fd = -1;
@@ -422,7 +296,7 @@ int images_map(struct config *config)
     int rc = 0;
 
     for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
-        const char *reason = i->current ? take_version(i->current) : NULL;
+        const char *reason = i->current ? take_version(i, i->current) : NULL;
 
         /* Of a build that was under way when this process was forked. */
         drop(&i->target);
@@ -450,13 +324,14 @@ int image_swap(struct config *config, unsigned index, uint64_t number, int fd)
         close(fd);
         return -1;
     }
-    v = version_new(fd, number);
-    reason = take_version(v);
+    v = image_version_new(fd, number);
+    reason = take_version(image, v);
     if (reason)
         log_error(0, "the prebuilt image %llu of \"%.*s\" is refused: %s",
                   (unsigned long long)number, STR_ARG(image->name), reason);
     else {
-        superseded += image->current != NULL;
+        image_version_superseded(image->current);
+        metrics_add(COUNTER_IMAGE_SWAPS, 1);
         image_use(image, v);
     }
     image_version_unref(&v);

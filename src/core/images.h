@@ -81,6 +81,27 @@ struct image_version *image_version_ref(struct image_version *v);
  */
 void image_version_unref(struct image_version **v);
 
+/* A version of which this process has the descriptor; takes it. */
+struct image_version *image_version_new(int fd, uint64_t number);
+
+/* What is sealed in an image before anybody relies on it. */
+#define IMAGE_SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* Nothing can be changed in there any more. */
+bool image_version_sealed(int fd);
+
+/* Maps it. whole: look at every offset in it. NULL, or why it is refused. */
+const char *image_version_map(struct image_version *v, bool whole, bool huge_pages);
+
+/*
+ * Looks at it whole, puts it into huge pages if that is wanted and possible, and leaves it
+ * unmapped. NULL, or what is wrong with it.
+ */
+const char *image_version_verify(struct image_version *v, bool huge_pages);
+
+/* A version (or NULL) that was mapped and current gets a successor. */
+void image_version_superseded(const struct image_version *v);
+
 /* ---- In the master --------------------------------------------------------------------------- */
 
 /*

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "core/access_log.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
@@ -146,6 +147,7 @@ static void refuse_client(int fd)
         "content-length: 11\r\n\r\noverloaded\n";
     char unread[4096];
 
+    metrics_add(COUNTER_REFUSED, 1);
     /* What the client said must be read, or closing would reset the answer away. */
     if (read(fd, unread, sizeof unread) >= 0 || errno == EAGAIN)
         if (send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
@@ -210,6 +212,7 @@ static void welcome(struct service *s, const struct acceptor *a, int fd,
     struct conn *c = conn_new(&h1_adapter, h1_new(&core_hooks, &core->limits, now), now);
 
     c->number = ++s->number;
+    metrics_add(COUNTER_CONNECTIONS, 1);
     sockaddr_to_addr(name, &c->peer);
     set_local(fd, a->socket, c);
     c->listen = arrived_at(a->socket, c);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "io/loop_ev.h"
 #include "io/sockaddr.h"
 
@@ -96,6 +97,7 @@ static void session_end(struct session *s)
     }
     loop_timer_set(host->loop, &s->timer, MS_NEVER);
     conn_free(&s->c);
+    metrics_mine->closed[why == CLOSE_NONE ? CLOSE_ABORTED : why]++;
     /* After that: a handler that is told of the end may still wake the connection. */
     ev_io_stop(loop_ev(host->loop), &s->io);
     close(s->fd);

@@ -2,6 +2,8 @@
  * command.c - questions that come by the control socket, and what is done about them.
  *
  *   reload                               as SIGHUP, but waits for the outcome
+ *   status                               the server and its processes
+ *   metrics                              counters, in the text format of Prometheus
  *   prebuilt list [HOST]                 the images of each host
  *   prebuilt build [HOST]                make them anew, and publish what has changed
  *   prebuilt rollback [HOST [NUMBER]]    publish an earlier one again
@@ -12,7 +14,10 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/metrics.h"
+#include "core/version.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -117,6 +122,76 @@ static void roll_back(struct master *m, struct control_client *client, struct st
         control_dismiss(client, "error", why);
 }
 
+/* ---- status, metrics ------------------------------------------------------------------------ */
+
+/* Tells a line that is being put together. */
+static void __attribute__((format(printf, 2, 3))) print(struct control_client *client,
+                                                       const char *format, ...)
+{
+    char line[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    control_tell(client, "print", line);
+}
+
+/* status */
+static void status(struct master *m, struct control_client *client)
+{
+    struct metrics sum;
+
+    metrics_sum(&sum);
+    print(client, "version      %s", SELVAGE_VERSION);
+    print(client, "generation   %lu%s", m->serving->number,
+          m->reload.step == RELOAD_NONE ? "" : ", a reload is under way");
+    print(client, "connections  %llu open, %llu accepted", (unsigned long long)metrics_open(&sum),
+          (unsigned long long)sum.counter[COUNTER_CONNECTIONS]);
+    print(client, "requests     %llu", (unsigned long long)sum.counter[COUNTER_REQUESTS]);
+    LIST_EACH(at, after, &m->children) {
+        const struct child *c = LIST_ITEM(at, struct child, link);
+
+        print(client, "process      %ld  %s%s%s", (long)c->pid, child_name(c),
+              c->generation && c->generation != m->serving ? ", of an older generation" : "",
+              c->leaving || c->drains ? ", ending" : "");
+    }
+    control_dismiss(client, "ok", "");
+}
+
+/* metrics */
+static void metrics(struct master *m, struct control_client *client)
+{
+    struct metrics sum;
+
+    metrics_sum(&sum);
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        print(client, "# HELP selvage_%s %s", metrics_name((enum counter)i),
+              metrics_help((enum counter)i));
+        print(client, "# TYPE selvage_%s counter", metrics_name((enum counter)i));
+        print(client, "selvage_%s %llu", metrics_name((enum counter)i),
+              (unsigned long long)sum.counter[i]);
+    }
+    print(client, "# HELP selvage_connections_closed_total Connections that have ended.");
+    print(client, "# TYPE selvage_connections_closed_total counter");
+    for (size_t i = 1; i < CLOSE_COUNT; i++)
+        print(client, "selvage_connections_closed_total{reason=\"%s\"} %llu",
+              close_token((enum close_reason)i), (unsigned long long)sum.closed[i]);
+    print(client, "# HELP selvage_connections_open Connections that are open.");
+    print(client, "# TYPE selvage_connections_open gauge");
+    print(client, "selvage_connections_open %llu", (unsigned long long)metrics_open(&sum));
+    print(client, "# HELP selvage_generation Number of the configuration that serves.");
+    print(client, "# TYPE selvage_generation gauge");
+    print(client, "selvage_generation %lu", m->serving->number);
+    print(client, "# HELP selvage_prebuilt_generation Number of the image of a host.");
+    print(client, "# TYPE selvage_prebuilt_generation gauge");
+    for (const struct slv_image *i = images_next(m->serving->config, NULL); i;
+         i = images_next(m->serving->config, i))
+        print(client, "selvage_prebuilt_generation{host=\"%.*s\"} %llu", STR_ARG(i->name),
+              (unsigned long long)(i->current ? i->current->number : 0));
+    control_dismiss(client, "ok", "");
+}
+
 /* ---- All ------------------------------------------------------------------------------------ */
 
 /* reload */
@@ -142,6 +217,10 @@ void command_asked(void *arg, struct control_client *client, const char *questio
         reload(m, client);
     else if (!m->serving)
         control_dismiss(client, "error", "the server is being started");
+    else if (says(&w, 0, "status") && w.count == 1)
+        status(m, client);
+    else if (says(&w, 0, "metrics") && w.count == 1)
+        metrics(m, client);
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "list") && w.count <= 3)
         list(m, client, host_of(&w, 2));
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "build") && w.count <= 3)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 8
-#define ANSWER_MAX 32768           /* bytes that may wait for a client to read them */
+#define ANSWER_MAX (16u << 20)     /* bytes that may wait for a client to read them */
 
 enum client_state {
     CLIENT_SPEAKS,                 /* its question has not come yet */

@@ -20,6 +20,8 @@ static void show_help(void)
           "\n"
           "Commands:\n"
           "  reload                              read the configuration anew, and wait for it\n"
+          "  status                              show the server and its processes\n"
+          "  metrics                             show counters, in the format of Prometheus\n"
           "  prebuilt list [host]                show the images of each host\n"
           "  prebuilt build [host]               make them anew, and publish what has changed\n"
           "  prebuilt rollback [host [number]]   publish the one before, or that of a number\n"

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "proc/clock.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ static void worker_ended(struct master *m, struct child *c, int status)
     ms_t now = clock_now();
 
     child_hear(c);
+    metrics_leave(c->seat);
     log_end(child_name(c), c->pid, status, !c->leaving);
     log_last_words(c);
     if (c->leaving)

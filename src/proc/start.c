@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "core/images.h"
 #include "io/listen.h"
 #include "proc/about.h"
@@ -137,6 +138,7 @@ int start(struct master *m)
         return -1;
     if (!config->process->master_process)
         serve_alone(m, g);
+    metrics_share();
     m->reload.generation = g;
     reload_build(m);
     return 0;

@@ -46,6 +46,7 @@ struct child {
     pid_t pid;
     struct generation *generation; /* NULL: of none (a new binary) */
     unsigned slot;                 /* of a worker */
+    unsigned seat;                 /* of a worker: where it counts */
     int channel;                   /* to a worker; -1: none, or it was closed from the other side */
     int words;                     /* what it says: last words of a worker, lines of the others */
     uint64_t swaps_sent, swaps_done; /* of a worker: serials of images */

@@ -149,6 +149,9 @@ SLV_API int slv_image_answer(struct slv_request *r);
 /* The number of the image that answered, as `selvage ctl` calls it; 0: none did. */
 SLV_API uint64_t slv_image_number(const struct slv_request *r);
 
+/* The number of the image that answers for the request's host now; 0: there is none. */
+SLV_API uint64_t slv_image_current(const struct slv_request *r);
+
 /* slv_image_answer() would find that path in the image of the request's host. */
 SLV_API bool slv_image_has(const struct slv_request *r, struct str path);
 
