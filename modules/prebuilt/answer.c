@@ -5,6 +5,9 @@
  * that path is one with "prebuilt on" and would open this very file does it become an answer.
  * Answers wait in a queue while threads make their variants, and go into the image in the order of
  * the walk, so that it does not depend on how fast the threads are.
+ *
+ * What an earlier image has of the same file is used again: without reading the file where it
+ * looks as it did, and otherwise where its bytes turn out to be the same.
  */
 #include "prebuilt.h"
 
@@ -20,14 +23,20 @@
 #define ITEMS_MAX 4096u
 #define BYTES_MAX ((size_t)64 * 1024 * 1024)
 
+#define QUICK (1u << SLV_CODING_GZIP)
+#define SLOW (1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD)
+
 struct item {
     struct item *next;
     enum { ITEM_FILE, ITEM_DIRECTORY } kind;
-    struct str path, file;         /* views of text */
-    struct str type;
-    struct timespec modified;
+    struct str path, file, type;   /* views of text */
+    struct slv_origin origin;
     bool negotiated;
-    char *data;                    /* the file's bytes; owned */
+    bool incomplete;               /* br and zstd were put off */
+    bool keep;                     /* all is as the earlier image has it, but perhaps its head */
+    char *data;                    /* the file's bytes; NULL: the earlier image has them */
+    size_t cost;                   /* bytes in memory while it waits */
+    struct slv_variant old[SLV_CODING_COUNT]; /* of the earlier image; size 0: none */
     struct render_work work;
     char text[];
 };
@@ -140,29 +149,45 @@ static void drop_item(struct item *it)
 }
 
 /* Adds the answer of a file. 0 or -1. */
-static int add_file(struct builder *w, struct item *it)
+static int make_answer(struct builder *w, struct item *it)
 {
     struct slv_variant variants[SLV_CODING_COUNT] = {
         { SLV_CODING_IDENTITY, it->work.data, it->work.size }
     };
     struct slv_prebuilt p = {
-        .path = it->path, .modified = it->modified, .content_type = it->type,
+        .path = it->path, .modified = it->origin.modified, .content_type = it->type,
         .cache_control = STR(CACHE_CONTROL), .negotiated = it->negotiated,
-        .variants = variants, .count = 1
+        .variants = variants, .count = 1, .origin = &it->origin, .incomplete = it->incomplete
     };
 
     for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++) {
-        if (it->work.made[c].n == 0)
-            continue;
-        variants[p.count++] = (struct slv_variant){
-            (enum slv_coding)c, it->work.made[c].p, it->work.made[c].n
-        };
-        w->made[c]++;
-        w->made_bytes[c] += it->work.made[c].n;
+        if (it->work.made[c].n > 0)
+            variants[p.count++] = (struct slv_variant){
+                (enum slv_coding)c, it->work.made[c].p, it->work.made[c].n
+            };
+        else if (it->old[c].size > 0)
+            variants[p.count++] = it->old[c];
     }
-    if (slv_build_add(w->b, &p) != 0)
+    return slv_build_add(w->b, &p);
+}
+
+/* Adds the answer of a file, or takes it over. 0 or -1. */
+static int add_file(struct builder *w, struct item *it)
+{
+    bool kept = false;
+
+    if (it->keep && slv_build_keep(w->b, it->path, it->type, &it->origin, &kept) != 0)
         return -1;
+    if (!kept && make_answer(w, it) != 0)
+        return -1;
+    for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++) {
+        size_t size = it->work.made[c].n ? it->work.made[c].n : it->old[c].size;
+
+        w->made[c] += size > 0;
+        w->made_bytes[c] += size;
+    }
     w->files++;
+    w->put_off += it->incomplete;
     w->bytes += it->work.size;
     return 0;
 }
@@ -216,7 +241,7 @@ static int finish_first(struct builder *w)
     if (!w->items)
         w->items_end = &w->items;
     w->item_count--;
-    w->bytes_in_flight -= it->work.size;
+    w->bytes_in_flight -= it->cost;
     if (it->work.failed)
         prebuilt_need(NULL);
     rc = it->kind == ITEM_FILE ? add_file(w, it) : add_directory(w, it);
@@ -234,12 +259,12 @@ static int enqueue(struct builder *w, struct item *it)
     int rc = 0;
 
     while (rc == 0 && w->items
-           && (w->item_count >= ITEMS_MAX || w->bytes_in_flight + it->work.size > BYTES_MAX))
+           && (w->item_count >= ITEMS_MAX || w->bytes_in_flight + it->cost > BYTES_MAX))
         rc = finish_first(w);
     *w->items_end = it;
     w->items_end = &it->next;
     w->item_count++;
-    w->bytes_in_flight += it->work.size;
+    w->bytes_in_flight += it->cost;
     if (it->work.wanted)
         pool_submit(w->pool, &it->work);
     else if (w->items == it && rc == 0)
@@ -271,25 +296,101 @@ void answer_forget(struct builder *w)
 
 /* ---- What is at hand ------------------------------------------------------------------------- */
 
+/* What a file looks like. */
+static struct slv_origin origin_of(const struct stat *st)
+{
+    return (struct slv_origin){
+        .device = st->st_dev, .inode = st->st_ino, .size = st->st_size,
+        .modified = st->st_mtim, .changed = st->st_ctim
+    };
+}
+
+/* Two times are the same. */
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* The file is the one that the earlier image was made of, so that it need not be read. */
+static bool same_file(const struct slv_earlier *e, const struct slv_origin *o)
+{
+    return e->settled && e->origin.device == o->device && e->origin.inode == o->inode
+        && e->origin.size == o->size && same_time(&e->origin.modified, &o->modified)
+        && same_time(&e->origin.changed, &o->changed);
+}
+
+/* Decides which variants are taken over, made, or put off. e: NULL: there is nothing to be had. */
+static void plan(struct builder *w, struct item *it, const struct slv_earlier *e)
+{
+    size_t size = it->work.size;
+
+    if (!it->negotiated || !render_may_pay(size)) {
+        it->keep = e && e->count == 1 && !e->incomplete;
+        return;
+    }
+    it->work.wanted = QUICK | SLOW;
+    if (e && e->negotiated) {
+        for (size_t i = 1; i < e->count; i++)
+            it->old[e->variants[i].coding] = e->variants[i];
+        it->work.gzip_size = it->old[SLV_CODING_GZIP].size;
+        it->work.wanted = e->incomplete ? SLOW : 0;
+    }
+    it->incomplete = it->work.wanted & SLOW && !slv_build_afford(w->b, size);
+    if (it->incomplete)
+        it->work.wanted &= ~SLOW;
+    it->keep = e && e->negotiated && it->work.wanted == 0 && it->incomplete == e->incomplete;
+}
+
+/*
+ * Gets the bytes of the file at hand: *data is NULL where they are those of the earlier image. False:
+ * left out.
+ */
+static bool get_bytes(struct builder *w, int dir, const char *name, const struct stat *st,
+                      bool linked, const struct slv_earlier *e, char **data)
+{
+    struct slv_origin origin = origin_of(st);
+
+    *data = NULL;
+    if (e && same_file(e, &origin)) {
+        /* Under another configuration the process may be another user's. */
+        if (e->same_config || faccessat(dir, name, R_OK, AT_EACCESS) == 0)
+            return true;
+        builder_leave_out(w, UNREADABLE, errno, NULL);
+        return false;
+    }
+    *data = read_file(w, dir, name, st, linked);
+    if (!*data)
+        return false;
+    w->read++;
+    if (e && e->origin.size == st->st_size
+        && memcmp(*data, e->variants[0].data, (size_t)st->st_size) == 0) {
+        free(*data);
+        *data = NULL;
+    }
+    return true;
+}
+
 /* The item for a file that is wanted; NULL: left out. */
 static struct item *make_item(struct builder *w, int dir, const char *name, const struct stat *st,
                               bool linked, struct str path, struct str type)
 {
-    char *data = read_file(w, dir, name, st, linked);
+    struct slv_earlier earlier;
+    bool known = slv_build_earlier(w->b, path, &earlier);
     struct item *it;
+    char *data;
 
-    if (!data)
+    if (!get_bytes(w, dir, name, st, linked, known ? &earlier : NULL, &data))
         return NULL;
     it = new_item(w, path, type);
     it->kind = ITEM_FILE;
-    it->modified = st->st_mtim;
+    it->origin = origin_of(st);
     it->negotiated = render_negotiable(type);
     it->data = data;
-    it->work.data = data;
+    it->work.data = data ? data : earlier.variants[0].data;
     it->work.size = (size_t)st->st_size;
     it->work.text = render_text(type);
-    if (it->negotiated)
-        it->work.wanted = 1u << SLV_CODING_GZIP | 1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD;
+    plan(w, it, data ? NULL : &earlier);
+    it->cost = data || it->work.wanted ? it->work.size : 0;
     return it;
 }
 

@@ -70,6 +70,9 @@ void renderer_free(struct renderer **rd);
  */
 bool render_negotiable(struct str type);
 
+/* A body of that size can become smaller by more than it costs. */
+bool render_may_pay(size_t size);
+
 /* The media type is one of text. */
 bool render_text(struct str type);
 
@@ -132,7 +135,7 @@ struct builder {
     size_t item_count, bytes_in_flight;
 
     int64_t began, said;           /* milliseconds */
-    unsigned long files, directories, left_out[REASONS], messages;
+    unsigned long files, read, put_off, directories, left_out[REASONS], messages;
     unsigned long made[SLV_CODING_COUNT];
     unsigned long long bytes, made_bytes[SLV_CODING_COUNT];
 };

@@ -191,6 +191,7 @@ static const char *judge(struct image_version *v, off_t size)
     v->size = (size_t)size;
     v->entries = header.entries;
     v->built = header.built;
+    v->put_off = header.put_off;
     return NULL;
 }
 
@@ -238,7 +239,8 @@ void image_use(struct slv_image *image, struct image_version *v)
 /* ---- In the builder -------------------------------------------------------------------------- */
 
 /* Makes one image. 0, or -1 after logging. */
-static int build_one(struct config *config, struct slv_image *image, int64_t budget,
+static int build_one(struct config *config, struct slv_image *image,
+                     enum image_effort effort,
                      void (*progress)(void *arg, const char *line), void *arg)
 {
     struct image_version *target = image->target, *current = image->current;
@@ -247,7 +249,7 @@ static int build_one(struct config *config, struct slv_image *image, int64_t bud
         .config = config, .image = image, .fd = target->fd, .number = target->number,
         .previous = current && !reason ? &current->snapshot : NULL,
         .same_config = current && current->config == config->generation,
-        .thorough = budget == INT64_MAX, .progress = progress, .arg = arg
+        .effort = effort, .progress = progress, .arg = arg
     };
 
     if (reason)
@@ -267,13 +269,13 @@ static int build_one(struct config *config, struct slv_image *image, int64_t bud
 }
 
 /* Makes and seals. */
-int images_build(struct config *config, int64_t budget,
+int images_build(struct config *config, enum image_effort effort,
                  void (*progress)(void *arg, const char *line), void *arg)
 {
     int rc = 0;
 
     for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i))
-        if (i->target && build_one(config, i, budget, progress, arg) != 0)
+        if (i->target && build_one(config, i, effort, progress, arg) != 0)
             rc = -1;
     return rc;
 }

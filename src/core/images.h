@@ -128,13 +128,19 @@ void image_use(struct slv_image *image, struct image_version *v);
 
 /* ---- In the builder -------------------------------------------------------------------------- */
 
+/* How much is done of what takes long: variants in codings that compress slowly. */
+enum image_effort {
+    IMAGE_QUICK,                   /* a second or two, because somebody waits; the rest is put off */
+    IMAGE_SHARE,                   /* some ten seconds of what was put off, at least one file */
+    IMAGE_THOROUGH                 /* all of it */
+};
+
 /*
- * Makes and seals every image that has a target, with what is current as the earlier one.
- * generation: of the configuration. budget: bytes that may be compressed in the slow ways.
- * progress gets lines of text, about one a second; NULL: they go to the log. An image that fails is
+ * Makes and seals every image that has a target, with what is current as the earlier one. progress
+ * gets lines of text, about one a second; NULL: they go to the log. An image that fails is
  * reported and left unsealed, the others are made all the same. 0 only if none failed.
  */
-int images_build(struct config *config, int64_t budget,
+int images_build(struct config *config, enum image_effort effort,
                  void (*progress)(void *arg, const char *line), void *arg);
 
 /* Names what is to be watched for changes of a host's source: absolute paths. */
@@ -181,8 +187,7 @@ struct image_job {
                                         files that have not changed is taken over */
     bool same_config;              /* previous was made under this very configuration, so that its
                                       heads hold, too */
-    bool thorough;                 /* make every variant, however long it takes; otherwise those
-                                      that take long are made within a budget and put off beyond */
+    enum image_effort effort;
     void (*progress)(void *arg, const char *line); /* NULL: lines go to the log */
     void *arg;
     /* What came of it. */

@@ -22,13 +22,6 @@
 
 #define BUILDER_NICE 10
 
-/*
- * Bytes that are compressed in the slow ways. Quick: a second or two, for somebody waits. A share
- * of what was put off: some ten seconds, lost when something else is wanted meanwhile.
- */
-#define BUDGET_QUICK ((int64_t)1 << 20)
-#define BUDGET_SHARE ((int64_t)16 << 20)
-
 /* Passes a line on to the master, and shows it. Where nobody reads it any more, it is lost. */
 static void tell(void *arg, const char *line)
 {
@@ -40,7 +33,7 @@ static void tell(void *arg, const char *line)
 }
 
 /* Runs in the builder process. */
-static _Noreturn void build(struct master *m, struct generation *g, enum build_depth depth,
+static _Noreturn void build(struct master *m, struct generation *g, enum image_effort effort,
                             int words)
 {
     int rc;
@@ -54,11 +47,11 @@ static _Noreturn void build(struct master *m, struct generation *g, enum build_d
         exit(EXIT_FATAL);
     if (setpriority(PRIO_PROCESS, 0, BUILDER_NICE) != 0)
         log_warn(errno, "setpriority(%d) failed", BUILDER_NICE);
-    rc = images_build(g->config, depth == BUILD_QUICK ? BUDGET_QUICK : BUDGET_SHARE, tell, &words);
+    rc = images_build(g->config, effort, tell, &words);
     exit(rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-int builder_start(struct master *m, struct generation *g, enum build_depth depth)
+int builder_start(struct master *m, struct generation *g, enum image_effort effort)
 {
     struct child *c;
     int words[2];
@@ -74,7 +67,7 @@ int builder_start(struct master *m, struct generation *g, enum build_depth depth
     pid = child_fork(m, g, "builder process");
     if (pid == 0) {
         close(words[0]);
-        build(m, g, depth, words[1]);
+        build(m, g, effort, words[1]);
     }
     close(words[1]);
     if (pid < 0) {

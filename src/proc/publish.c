@@ -140,7 +140,7 @@ static bool begin_build(struct master *m, bool refine)
     if (!any)
         return false;
     m->publish.step = PUBLISH_BUILDS;
-    if (builder_start(m, m->serving, refine ? BUILD_REFINES : BUILD_QUICK) != 0)
+    if (builder_start(m, m->serving, refine ? IMAGE_SHARE : IMAGE_QUICK) != 0)
         publish_built(m);
     return true;
 }

@@ -204,7 +204,7 @@ void reload_build(struct master *m)
     m->reload.step = RELOAD_BUILDS;
     m->reload.deadline = MS_NEVER;
     control_say(m->control, TOPIC_RELOAD, "progress", "building images");
-    if (!ok || builder_start(m, g, BUILD_QUICK) != 0)
+    if (!ok || builder_start(m, g, IMAGE_QUICK) != 0)
         reload_built(m, false, "the builder process cannot be started");
 }
 

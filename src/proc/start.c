@@ -87,7 +87,7 @@ static void build_and_wait(struct master *m, struct generation *g)
     int status;
 
     if (reload_begin_images(m, g->config, &count) != 0 || !count
-        || builder_start(m, g, BUILD_QUICK) != 0)
+        || builder_start(m, g, IMAGE_QUICK) != 0)
         return;
     c = LIST_ITEM(m->children.next, struct child, link);
     while (c->words >= 0) {

@@ -256,14 +256,8 @@ void reap(struct master *m);
 
 /* ---- builder.c ------------------------------------------------------------------------------ */
 
-/* How much of the slow work a builder does. */
-enum build_depth {
-    BUILD_QUICK,                   /* little: somebody waits */
-    BUILD_REFINES                  /* a share of what was put off */
-};
-
 /* Starts the builder for the images of a generation that have a target. 0, or -1 after logging. */
-int builder_start(struct master *m, struct generation *g, enum build_depth depth);
+int builder_start(struct master *m, struct generation *g, enum image_effort effort);
 
 /* Takes a line that it has written. */
 void builder_hear(struct child *c, const char *line);
