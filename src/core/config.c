@@ -75,17 +75,6 @@ static void order_content(struct config *config)
             config->content[config->content_count++] = i;
 }
 
-/* The modules that are asked whether a request may go on. */
-static void order_access(struct config *config)
-{
-    const struct conf_modules *m = &config->modules;
-
-    config->access = arena_alloc(&config->arena, m->count * sizeof *config->access);
-    for (size_t i = 0; i < m->count; i++)
-        if (m->list[i]->access)
-            config->access[config->access_count++] = i;
-}
-
 /* Without "user", workers of a server that is started as root are nobody, as in nginx. */
 static void default_user(struct process_conf *process)
 {
@@ -148,7 +137,6 @@ static int load(struct config *config, struct conf *c, const struct config_sourc
     if (config->http)
         default_logs(config, config->http);
     order_content(config);
-    order_access(config);
     return 0;
 }
 

@@ -86,8 +86,6 @@ struct config {
     struct conf_modules modules;
     size_t *content;               /* modules with a content hook, in the order they are asked */
     size_t content_count;
-    size_t *access;                /* modules with an access hook, in the order of the list */
-    size_t access_count;
     struct conf_block *http;       /* NULL where there is no http block */
     struct listen_socket *sockets;
     struct variables *variables;

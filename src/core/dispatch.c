@@ -126,7 +126,6 @@ static int run_rewrite(struct slv_request *r, struct context *ctx)
 /* Access hooks with the confs of a block; "satisfy" joins their words. */
 static int run_access(struct slv_request *r, struct context *ctx)
 {
-    const struct config *config = ctx->config;
     const struct conf_block *block = ctx->block;
     bool any = ctx->core->satisfy == SATISFY_ANY;
     int refusal = SLV_DECLINED;
@@ -135,9 +134,9 @@ static int run_access(struct slv_request *r, struct context *ctx)
         block = ctx->core->limit_except->block;
         ctx->logs = core_conf_of(block)->access_logs;
     }
-    for (size_t i = 0; i < config->access_count; i++) {
-        size_t index = config->access[i];
-        int result = config->modules.list[index]->access(r, block->confs[index]);
+    for (size_t i = 0; i < block->access_count; i++) {
+        size_t index = block->access[i];
+        int result = ctx->config->modules.list[index]->access(r, block->confs[index]);
 
         if (result == SLV_DECLINED)
             continue;

@@ -260,6 +260,8 @@ const struct conf_block *server_route(const struct server *s, struct str path,
     const struct location *l;
 
     CHECK_OBJ(s, SERVER_MAGIC);
+    if (!s->routes->any)
+        return s->block;
     l = routes_find(s->routes, path, r);
     return l ? l->block : s->block;
 }

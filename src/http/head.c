@@ -56,7 +56,7 @@ static struct start *start_of(int status)
     if (!index[200])
         for (size_t i = 0; i < START_COUNT - 1; i++)
             index[starts[i].status] = (uint8_t)(i + 1);
-    if (status < 100 || status > 599 || !index[status])
+    if ((unsigned)status >= sizeof index || !index[status])
         return &starts[START_COUNT - 1];
     return &starts[index[status] - 1];
 }
@@ -66,21 +66,27 @@ struct str head_reason(int status)
     return start_of(status)->reason;
 }
 
-struct str head_start(int status, bool keep_alive, bool *shared)
+/* Writes the lines anew. */
+static void write_start(const struct start *s, struct start_text *t, int status, bool keep_alive)
 {
-    struct start *s = start_of(status);
-    struct start_text *t = &s->by_choice[keep_alive];
     int n;
 
     AN(date_text[0]);
-    /* The last entry is made anew each time: it may hold another status. */
-    *shared = s->status == 0;
-    if (t->made == clock_now && t->size && !*shared)
-        return (struct str){ t->text, t->size };
     n = snprintf(t->text, START_MAX, "HTTP/1.1 %03d %.*s\r\nDate: %s\r\nConnection: %s\r\n", status,
                  STR_ARG(s->reason), date_text, keep_alive ? "keep-alive" : "close");
     AN(n > 0 && n < START_MAX);
     t->made = clock_now;
     t->size = (size_t)n;
+}
+
+struct str head_start(int status, bool keep_alive, bool *shared)
+{
+    struct start *s = start_of(status);
+    struct start_text *t = &s->by_choice[keep_alive];
+
+    *shared = s->status == 0;
+    /* What is shared is made anew each time: it may hold another status. */
+    if (t->made != clock_now || !t->size || *shared)
+        write_start(s, t, status, keep_alive);
     return (struct str){ t->text, t->size };
 }

@@ -234,7 +234,6 @@ static void take_turn(struct session *s, int events)
         watch(s, want);
         loop_timer_set(host->loop, &s->timer, conn_deadline(s->c));
     }
-    host->turned(host->arg);
 }
 
 static const struct conn_driver driver = { .wake = on_wake, .find_local = find_local };

@@ -62,7 +62,8 @@ struct slv_module {
 
     /*
      * Access phase: may this request go on? SLV_DECLINED (no opinion), SLV_DONE (yes), or a status:
-     * 401 or 403, judged together with the other modules' by "satisfy".
+     * 401 or 403, judged together with the other modules' by "satisfy". Asked only in blocks where,
+     * or around which, a directive of the module stands; a module without directives always.
      */
     int (*access)(struct slv_request *r, const void *conf);
 
