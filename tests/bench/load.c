@@ -486,7 +486,7 @@ usage(void)
             "  -1  a connection for each request (the request must say Connection: close)\n"
             "  -w  print `ready` when warm, start at a line on stdin, end with stdin\n"
             "  -f  a file of targets, one a line: each request has one of them, at random\n"
-            "  -g  each body must be a page of one generation, and no connection may go back\n");
+            "  -g  each body is a page of one generation; no connection goes back\n");
     exit(2);
 }
 
@@ -520,7 +520,8 @@ parse_options(int argc, char **argv)
     }
     if (optind != argc - 1 || opt.port <= 0 || opt.connections <= 0 || opt.pipeline <= 0 ||
         opt.pipeline > 1024 || opt.read_size <= 0 || opt.read_size > BUF_SIZE - HEAD_MAX ||
-        opt.seconds <= 0 || opt.seconds > 3600 || (opt.one_shot && (opt.pipeline > 1 || opt.idle)) ||
+        opt.seconds <= 0 || opt.seconds > 3600 ||
+        (opt.one_shot && (opt.pipeline > 1 || opt.idle)) ||
         (opt.generations && (opt.targets == NULL || opt.pipeline > 1)))
         usage();
     return argv[optind];
