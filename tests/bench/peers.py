@@ -83,7 +83,7 @@ sub vcl_hash { hash_data(req.url); return (lookup); }
 sub vcl_backend_response { set beresp.ttl = 24h; set beresp.do_stream = false; return (deliver); }
 sub vcl_deliver { return (deliver); }
 """
-VARNISH_SET = {'thread_pools': '1', 'thread_pool_min': '100', 'timeout_idle': '3600'}
+VARNISH_SET = {'thread_pool_min': '100', 'timeout_idle': '3600'}
 
 HAPROXY = """global
     nbthread 1
@@ -112,7 +112,7 @@ def version(name):
     program, option = PROGRAMS[name]
     path = sv.find_binary(program)
     done = subprocess.run([path, option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=20)
+                          text=True, timeout=20, env=sv.environment())
     m = re.search(r'\d+\.\d[\w.]*', done.stdout)
     return m.group() if m else '?'
 
@@ -241,7 +241,8 @@ def varnish(_name, bench, case, folder, port):
     """Hits in its cache; what it gets compressed it keeps so. Of its log in memory nothing is left
     that can be masked."""
     binary = sv.find_binary('varnishd')
-    records = subprocess.run([binary, '-x', 'vsl'], capture_output=True, text=True, timeout=20)
+    records = subprocess.run([binary, '-x', 'vsl'], capture_output=True, text=True, timeout=20,
+                             env=sv.environment())
     mask = ','.join('-' + name for name in re.findall(r'^(\w+)\n-+$', records.stdout, re.M))
     behind = backend(bench, case, folder)
     vcl = sv.write_file(folder + '/bench.vcl', VARNISH % behind.port)
@@ -268,8 +269,10 @@ def haproxy(_name, bench, case, folder, port):
     else:
         behind = ()
         values['rules'] = haproxy_return(bench, case)
-        if len(case.pages[case.page]) > 12000:
-            values['tuning'] = '    tune.bufsize 131072\n'
+        # an answer has to fit into a buffer; whole pages for buffers cost up to a half more
+        size = len(bench.packed[case.page] if case.coded else case.pages[case.page]) + 4096
+        if size > 16384:
+            values['tuning'] = '    tune.bufsize %d\n' % (size if size < 65536 else size * 5 // 4)
     conf = sv.write_file(folder + '/haproxy.cfg', HAPROXY % values)
     return [sv.find_binary('haproxy'), '-db', '-f', conf], behind
 

@@ -122,6 +122,15 @@ def find_binary(name):
     return path
 
 
+def environment():
+    """The environment of servers: what is only unpacked finds its libraries there, too."""
+    unpacked = sorted(glob.glob(os.path.join(PEERS, 'usr', 'lib', '*-linux-gnu*')))
+    if not unpacked:
+        return None
+    known = [d for d in [os.environ.get('LD_LIBRARY_PATH')] if d]
+    return dict(os.environ, LD_LIBRARY_PATH=':'.join(known + unpacked))
+
+
 def find_selvage(path):
     """The absolute path of the selvage that is to be measured."""
     if not os.access(path, os.X_OK):
@@ -290,7 +299,8 @@ class Server:
         self.started = time.monotonic()
         with open(self.log, 'wb') as log:
             self.process = subprocess.Popen(pinned(core, argv), stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            env=environment())
         self.last_seen = {}
 
     def words(self):
