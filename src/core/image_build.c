@@ -266,6 +266,8 @@ int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p)
     e.extra = heads[0].extra;
     rc = snapshot_add(b->writer, &e);
     arena_reset(&b->scratch);
+    if (rc == 0 && b->job->added)
+        b->job->added(b->job->arg, p->variants[0].size);
     return rc == 0 ? 0 : report_failure(b);
 }
 
@@ -368,7 +370,7 @@ int image_build(struct image_job *job)
     if (rc != 0)
         log_error(0, "module \"%s\" gave up the prebuilt image of \"%s\"", image->module->name,
                   b.name);
-    else if (snapshot_finish(b.writer, job->number, wall_ms()) != 0)
+    else if (snapshot_finish(b.writer, job->number, job->built ? job->built : wall_ms()) != 0)
         rc = report_failure(&b);
     snapshot_writer_free(&b.writer);
     free(b.trees);

@@ -41,6 +41,9 @@ struct slv_image {
 /* Some host wants an image. */
 bool images_wanted(const struct config *config);
 
+/* The module that makes the image of a host; NULL: the host wants none. */
+const struct slv_module *images_module(const struct config *config, const struct server *s);
+
 /*
  * Makes a memfd for each host that wants an image. old: the configuration that is being replaced,
  * or NULL. 0; -1 after logging where there is no descriptor or memory to be had.
@@ -77,6 +80,7 @@ struct image_job {
     const struct slv_image *image; /* of which host */
     int fd;                        /* empty; gets the image, which is not sealed here */
     uint64_t number;               /* of the image: goes into its header */
+    int64_t built;                 /* likewise: milliseconds since the epoch; 0: the present */
     const struct snapshot *previous; /* an earlier image of this host, or NULL: what it holds of
                                         files that have not changed is taken over */
     bool same_config;              /* previous was made under this very configuration, so that its
@@ -84,6 +88,8 @@ struct image_job {
     bool thorough;                 /* make every variant, however long it takes; otherwise those
                                       that take long are made within a budget and put off beyond */
     void (*progress)(void *arg, const char *line); /* NULL: lines go to the log */
+    void (*added)(void *arg, uint64_t size); /* after each answer: the size of its content; or
+                                                NULL */
     void *arg;
     /* What came of it. */
     bool unchanged;                /* the contents are those of previous: fd was left empty */
