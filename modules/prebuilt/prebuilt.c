@@ -8,6 +8,7 @@
 #include "prebuilt.h"
 
 static const struct slv_bounds sizes = { 1, INT64_MAX };
+static const struct slv_bounds threads = { 0, 256 };
 
 static const struct slv_directive directives[] = {
     { "prebuilt", SLV_IN_ANY_HTTP, 1, 1, 0, "on | off", slv_set_flag,
@@ -16,6 +17,8 @@ static const struct slv_directive directives[] = {
       SLV_FIELD(struct prebuilt_conf, max_file), "16m", &sizes },
     { "prebuilt_max_size", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "size", slv_set_size,
       SLV_FIELD(struct prebuilt_conf, max_size), "1g", &sizes },
+    { "prebuilt_threads", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "number", slv_set_number,
+      SLV_FIELD(struct prebuilt_conf, threads), "0", &threads },
     { .name = NULL }
 };
 

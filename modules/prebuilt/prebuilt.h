@@ -1,15 +1,29 @@
 /*
  * prebuilt.h - what the files of the module prebuilt share.
+ *
+ *   prebuilt.c   directives and hooks
+ *   build.c      the build hook: one walk for each directory that locations serve files from
+ *   walk.c       directories: which files there are
+ *   answer.c     from a file to its answer: is it wanted, what is made of it, and in which order
+ *   render.c     the compressed variants of a body
+ *   pool.c       threads that make them
+ *
+ * Everything but render.c runs in one thread, since the server's functions may be called from
+ * there alone.
  */
 #ifndef PREBUILT_H
 #define PREBUILT_H
 
 #include <selvage/module.h>
 
+#include <limits.h>
+#include <sys/stat.h>
+
 struct prebuilt_conf {
     bool on;
     int64_t max_file;              /* bytes: larger files are left to "static" */
     int64_t max_size;              /* bytes of a whole image */
+    int64_t threads;               /* that compress; 0: half as many as there are processors */
 };
 
 /* The only symbol that the server looks for. */
@@ -18,7 +32,29 @@ extern SLV_API const struct slv_module selvage_module;
 /* build.c: the build hook. */
 int prebuilt_build(struct slv_build *b, void *conf);
 
-/* render.c: what is made of the bytes of a file. */
+/* Memory that is there, or the message goes out and the process ends. */
+void *prebuilt_need(void *p);
+
+/* ---- render.c: what is made of the bytes of a file ------------------------------------------- */
+
+/* Variants that are to be made of one body. A plain value; the results are on the heap. */
+struct render_work {
+    const char *data;              /* as long as the work is being done */
+    size_t size;
+    bool text;                     /* the body is text: brotli has a mode for it */
+    unsigned wanted;               /* a set of 1u << SLV_CODING_* */
+    size_t gzip_size;              /* of a gzip variant that there is already; 0: none */
+    struct {
+        char *p;
+        size_t n;                  /* 0: it would not pay */
+    } made[SLV_CODING_COUNT];
+    bool failed;                   /* a library had no memory */
+    /* Of the pool. */
+    struct render_work *next;
+    enum { RENDER_NEW, RENDER_QUEUED, RENDER_RUNNING, RENDER_DONE } state;
+};
+
+/* What compressing takes, kept from one body to the next: one for each thread. */
 struct renderer;
 
 struct renderer *renderer_new(void);
@@ -30,10 +66,99 @@ void renderer_free(struct renderer **rd);
  */
 bool render_negotiable(struct str type);
 
+/* The media type is one of text. */
+bool render_text(struct str type);
+
+/* Makes the variants. Knows nothing of the server, so that any thread may call it. */
+void render_run(struct renderer *rd, struct render_work *work);
+
+/* Frees what was made. */
+void render_drop(struct render_work *work);
+
+/* ---- pool.c: threads that make variants ------------------------------------------------------ */
+
+struct pool;
+
 /*
- * The gzip variant of size bytes at data. *out is a view that lasts until the next call. Returns
- * false where it would not be at least a tenth smaller, the header field that it costs included.
+ * threads: how many may run; 0: half of the processors. They are started with the first work. Where
+ * none can be, the work is done by pool_wait().
  */
-bool render_gzip(struct renderer *rd, const void *data, size_t size, struct str *out);
+struct pool *pool_new(size_t threads);
+
+/* Ends the threads; work that was not begun is not done. */
+void pool_free(struct pool **pool);
+
+/* Takes new work, which stays where it is until pool_wait() has returned. */
+void pool_submit(struct pool *pool, struct render_work *work);
+
+/* Waits until it is done. */
+void pool_wait(struct pool *pool, struct render_work *work);
+
+/* The threads that run. */
+size_t pool_threads(const struct pool *pool);
+
+/* ---- The build ------------------------------------------------------------------------------- */
+
+/* Why something is left out. */
+enum reason {
+    UNREADABLE, CHANGED, TOO_LARGE, NO_FILE, OUTSIDE, LOOP, TOO_LONG, UNBUILDABLE, REASONS
+};
+
+/* An answer on its way into the image. */
+struct item;
+
+#define DEPTH_MAX 64
+
+/* A build, and where it is. */
+struct builder {
+    struct slv_build *b;
+    struct pool *pool;
+    struct slv_tree tree;          /* the one being walked */
+    char root[PATH_MAX];           /* its directory without symbolic links, '/' at the end */
+    size_t root_size;
+    char file[PATH_MAX];           /* the file or directory at hand; directories end with '/' */
+    size_t file_size;
+    char path[2 * PATH_MAX];       /* the path that it answers */
+    struct place {
+        dev_t dev;
+        ino_t ino;
+    } places[DEPTH_MAX];           /* the directories around it */
+
+    struct item *items, **items_end; /* in the order in which they go into the image */
+    size_t item_count, bytes_in_flight;
+
+    int64_t began, said;           /* milliseconds */
+    unsigned long files, directories, left_out[REASONS], messages;
+    unsigned long made[SLV_CODING_COUNT];
+    unsigned long long bytes, made_bytes[SLV_CODING_COUNT];
+};
+
+/* build.c */
+
+/* Notes that the file at hand is left out; the first ones are named. words: NULL: the reason's. */
+void builder_leave_out(struct builder *w, enum reason reason, int error, const char *words);
+
+/* Says how far the build is, once a second. */
+void builder_say_progress(struct builder *w);
+
+/* walk.c: everything below the tree at hand. 0; -1 where the image cannot grow. */
+int walk_tree(struct builder *w);
+
+/* answer.c; all 0, or -1 where the image cannot grow. */
+
+/*
+ * Makes an answer of the file at hand, which stands in directory dir under name, if it is what its
+ * path would be answered with. st: what it looks like; linked: name is a symbolic link.
+ */
+int answer_file(struct builder *w, int dir, const char *name, const struct stat *st, bool linked);
+
+/* Answers the directory at hand as its index file, which has been walked by now. */
+int answer_directory(struct builder *w);
+
+/* Waits for all that is on its way. */
+int answer_settle(struct builder *w);
+
+/* Forgets it, after a failure. */
+void answer_forget(struct builder *w);
 
 #endif

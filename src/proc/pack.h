@@ -29,7 +29,7 @@ struct pack_options {
     const char *output, *prefix;
     const char *config, *host;     /* the image of a virtual host */
     const char *directory;         /* or of a directory, with these settings */
-    const char *types, *charset, *index, *max_file, *max_size;
+    const char *types, *charset, *index, *max_file, *max_size, *threads;
     struct pack_texts error_pages, directives;
     char *const *images;           /* files to look at */
     size_t image_count;

@@ -96,7 +96,7 @@ static struct str host_of(const char *directory)
 /* The configuration as a text from the heap; NULL after saying what is wrong. */
 static char *make_text(const struct pack_options *o, const char *directory, const char *types)
 {
-    char *text = NULL;
+    char *text = NULL, threads[24];
     size_t size;
     FILE *out = open_memstream(&text, &size);
     int rc = 0;
@@ -109,6 +109,9 @@ static char *make_text(const struct pack_options *o, const char *directory, cons
     put_line(out, "charset", o->charset);
     put_line(out, "prebuilt_max_file", o->max_file);
     put_line(out, "prebuilt_max_size", o->max_size);
+    snprintf(threads, sizeof threads, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    /* Nobody else is to be served meanwhile. */
+    put_line(out, "prebuilt_threads", o->threads ? o->threads : threads);
     if (o->index) {
         fputs("    index", out);
         put_words(out, o->index, strlen(o->index));

@@ -27,8 +27,8 @@ enum task {
 /* Long options without a letter. */
 enum {
     OPTION_TYPES = 256, OPTION_CHARSET, OPTION_INDEX, OPTION_MAX_FILE, OPTION_MAX_SIZE,
-    OPTION_ERROR_PAGE, OPTION_DIRECTIVE, OPTION_CHECK, OPTION_LIST, OPTION_DIFF, OPTION_JSON,
-    OPTION_VERSION, OPTION_END
+    OPTION_THREADS, OPTION_ERROR_PAGE, OPTION_DIRECTIVE, OPTION_CHECK, OPTION_LIST, OPTION_DIFF,
+    OPTION_JSON, OPTION_VERSION, OPTION_END
 };
 
 static const struct option long_options[] = {
@@ -41,6 +41,7 @@ static const struct option long_options[] = {
     { "index", required_argument, NULL, OPTION_INDEX },
     { "max-file", required_argument, NULL, OPTION_MAX_FILE },
     { "max-size", required_argument, NULL, OPTION_MAX_SIZE },
+    { "threads", required_argument, NULL, OPTION_THREADS },
     { "error-page", required_argument, NULL, OPTION_ERROR_PAGE },
     { "directive", required_argument, NULL, OPTION_DIRECTIVE },
     { "check", no_argument, NULL, OPTION_CHECK },
@@ -68,6 +69,7 @@ static const struct {
     { OPTION_INDEX, TASK_DIRECTORY, "a directory" },
     { OPTION_MAX_FILE, TASK_DIRECTORY, "a directory" },
     { OPTION_MAX_SIZE, TASK_DIRECTORY, "a directory" },
+    { OPTION_THREADS, TASK_DIRECTORY, "a directory" },
     { OPTION_ERROR_PAGE, TASK_DIRECTORY, "a directory" },
     { OPTION_DIRECTIVE, TASK_DIRECTORY, "a directory" },
     { OPTION_JSON, TASK_LIST, "--list" },
@@ -115,7 +117,7 @@ static void show_help(void)
            "      --types FILE     media types by file name (default: mime.types beside the\n"
            "                       default configuration file)\n"
            "      --charset CHARSET, --index NAMES\n"
-           "      --max-file SIZE, --max-size SIZE\n"
+           "      --max-file SIZE, --max-size SIZE, --threads NUMBER\n"
            "      --error-page CODES=PATH\n"
            "      --directive TEXT directives or locations for the server block\n"
            "\n"
@@ -177,6 +179,8 @@ static const char **place_of(struct pack_options *o, int key)
         return &o->max_file;
     case OPTION_MAX_SIZE:
         return &o->max_size;
+    case OPTION_THREADS:
+        return &o->threads;
     default:
         return NULL;
     }

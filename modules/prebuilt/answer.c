@@ -1,0 +1,337 @@
+/*
+ * answer.c - from a file to its answer.
+ *
+ * Each file is looked up as a request for its path would be: only if the location which answers
+ * that path is one with "prebuilt on" and would open this very file does it become an answer.
+ * Answers wait in a queue while threads make their variants, and go into the image in the order of
+ * the walk, so that it does not depend on how fast the threads are.
+ */
+#include "prebuilt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+#define INDEX_MAX 16
+#define CACHE_CONTROL "max-age=60, must-revalidate"
+/* On their way at a time. A body that is larger than all of them waits for them and goes alone. */
+#define ITEMS_MAX 4096u
+#define BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+struct item {
+    struct item *next;
+    enum { ITEM_FILE, ITEM_DIRECTORY } kind;
+    struct str path, file;         /* views of text */
+    struct str type;
+    struct timespec modified;
+    bool negotiated;
+    char *data;                    /* the file's bytes; owned */
+    struct render_work work;
+    char text[];
+};
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* Nothing happened to a file between two looks at it. */
+static bool same_look(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size
+        && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec
+        && a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Reads size bytes; one more must not be there. False: errno, or 0 where there are more or less. */
+static bool read_bytes(int fd, char *data, size_t size)
+{
+    size_t got = 0;
+
+    while (got <= size) {
+        ssize_t n = read(fd, data + got, size + 1 - got);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        got += (size_t)n;
+        /* A regular file gives less than was asked for at its end only. */
+        if (n == 0 || got == size)
+            break;
+    }
+    errno = 0;
+    return got == size;
+}
+
+/*
+ * Reads the file at hand. It counts only if it was the same when the walk came by and afterwards,
+ * so that half of a deployment does not become an answer. NULL: left out.
+ */
+static char *read_file(struct builder *w, int dir, const char *name, const struct stat *st,
+                       bool linked)
+{
+    int fd = openat(dir, name, READ_FLAGS | (linked ? 0 : O_NOFOLLOW));
+    size_t size = (size_t)st->st_size;
+    struct stat after;
+    char *data;
+
+    if (fd < 0) {
+        builder_leave_out(w, UNREADABLE, errno, NULL);
+        return NULL;
+    }
+    data = prebuilt_need(malloc(size + 1));
+    if (!read_bytes(fd, data, size))
+        builder_leave_out(w, errno ? UNREADABLE : CHANGED, errno, NULL);
+    else if (fstat(fd, &after) != 0 || !same_look(st, &after))
+        builder_leave_out(w, CHANGED, 0, NULL);
+    else
+        size++;
+    close(fd);
+    if (size > (size_t)st->st_size)
+        return data;
+    free(data);
+    return NULL;
+}
+
+/* ---- The queue ------------------------------------------------------------------------------- */
+
+/* The path that the file at hand answers, in w->path; .p NULL where it is too long. */
+static struct str path_of(struct builder *w)
+{
+    size_t n = w->file_size - w->tree.dir.n;
+
+    if (w->tree.path.n + n >= sizeof w->path)
+        return (struct str){ NULL, 0 };
+    memcpy(w->path, w->tree.path.p, w->tree.path.n);
+    memcpy(w->path + w->tree.path.n, w->file + w->tree.dir.n, n);
+    return (struct str){ w->path, w->tree.path.n + n };
+}
+
+/* Copies a text to *end, which moves behind it. */
+static struct str keep(char **end, struct str s)
+{
+    struct str copy = { *end, s.n };
+
+    if (s.n > 0)
+        memcpy(*end, s.p, s.n);
+    (*end)[s.n] = '\0';
+    *end += s.n + 1;
+    return copy;
+}
+
+/* Makes an item of what is at hand. */
+static struct item *new_item(const struct builder *w, struct str path, struct str type)
+{
+    struct item *it = prebuilt_need(calloc(1, sizeof *it + path.n + w->file_size + type.n + 3));
+    char *end = it->text;
+
+    it->path = keep(&end, path);
+    it->file = keep(&end, (struct str){ w->file, w->file_size });
+    it->type = keep(&end, type);
+    return it;
+}
+
+/* Frees an item. */
+static void drop_item(struct item *it)
+{
+    render_drop(&it->work);
+    free(it->data);
+    free(it);
+}
+
+/* Adds the answer of a file. 0 or -1. */
+static int add_file(struct builder *w, struct item *it)
+{
+    struct slv_variant variants[SLV_CODING_COUNT] = {
+        { SLV_CODING_IDENTITY, it->work.data, it->work.size }
+    };
+    struct slv_prebuilt p = {
+        .path = it->path, .modified = it->modified, .content_type = it->type,
+        .cache_control = STR(CACHE_CONTROL), .negotiated = it->negotiated,
+        .variants = variants, .count = 1
+    };
+
+    for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++) {
+        if (it->work.made[c].n == 0)
+            continue;
+        variants[p.count++] = (struct slv_variant){
+            (enum slv_coding)c, it->work.made[c].p, it->work.made[c].n
+        };
+        w->made[c]++;
+        w->made_bytes[c] += it->work.made[c].n;
+    }
+    if (slv_build_add(w->b, &p) != 0)
+        return -1;
+    w->files++;
+    w->bytes += it->work.size;
+    return 0;
+}
+
+/*
+ * Answers a directory as its index file. One that is there but not in the image ends the search:
+ * "static" finds it. 0 or -1.
+ */
+static int add_directory(struct builder *w, const struct item *it)
+{
+    struct str path = it->path, names[INDEX_MAX];
+    const struct prebuilt_conf *conf;
+    struct slv_request *r;
+    struct stat st;
+    size_t count;
+    int rc = 0;
+
+    if (slv_build_has(w->b, path))
+        return 0;
+    r = slv_build_request(w->b, path);
+    conf = slv_request_conf(r, &selvage_module);
+    count = conf->on && str_eq(slv_request_file(r, path), it->file)
+        ? slv_request_index(r, names, INDEX_MAX) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct str target = slv_printf(r, "%.*s%.*s",
+                                       names[i].n && names[i].p[0] == '/' ? 0 : (int)path.n, path.p,
+                                       STR_ARG(names[i]));
+        struct str file = slv_request_file(r, target);
+
+        if (slv_build_has(w->b, target)) {
+            rc = slv_build_alias(w->b, path, target);
+            w->directories++;
+            break;
+        }
+        if (file.p && stat(file.p, &st) == 0)
+            break;
+    }
+    slv_build_drop(w->b, &r);
+    return rc;
+}
+
+/* Puts the item that is next into the image. 0 or -1. */
+static int finish_first(struct builder *w)
+{
+    struct item *it = w->items;
+    int rc;
+
+    if (it->work.wanted)
+        pool_wait(w->pool, &it->work);
+    w->items = it->next;
+    if (!w->items)
+        w->items_end = &w->items;
+    w->item_count--;
+    w->bytes_in_flight -= it->work.size;
+    if (it->work.failed)
+        prebuilt_need(NULL);
+    rc = it->kind == ITEM_FILE ? add_file(w, it) : add_directory(w, it);
+    /* The message that follows is to name this one, not where the walk is by now. */
+    if (rc != 0)
+        memcpy(w->file, it->file.p, it->file.n + 1);
+    drop_item(it);
+    builder_say_progress(w);
+    return rc;
+}
+
+/* Takes an item, and lets others go first where there are too many. 0 or -1. */
+static int enqueue(struct builder *w, struct item *it)
+{
+    int rc = 0;
+
+    while (rc == 0 && w->items
+           && (w->item_count >= ITEMS_MAX || w->bytes_in_flight + it->work.size > BYTES_MAX))
+        rc = finish_first(w);
+    *w->items_end = it;
+    w->items_end = &it->next;
+    w->item_count++;
+    w->bytes_in_flight += it->work.size;
+    if (it->work.wanted)
+        pool_submit(w->pool, &it->work);
+    else if (w->items == it && rc == 0)
+        rc = finish_first(w);
+    return rc;
+}
+
+/* Waits for all that is on its way. */
+int answer_settle(struct builder *w)
+{
+    while (w->items)
+        if (finish_first(w) != 0)
+            return -1;
+    return 0;
+}
+
+/* Forgets what is on its way; the pool is gone. */
+void answer_forget(struct builder *w)
+{
+    while (w->items) {
+        struct item *it = w->items;
+
+        w->items = it->next;
+        drop_item(it);
+    }
+    w->items_end = &w->items;
+    w->item_count = w->bytes_in_flight = 0;
+}
+
+/* ---- What is at hand ------------------------------------------------------------------------- */
+
+/* The item for a file that is wanted; NULL: left out. */
+static struct item *make_item(struct builder *w, int dir, const char *name, const struct stat *st,
+                              bool linked, struct str path, struct str type)
+{
+    char *data = read_file(w, dir, name, st, linked);
+    struct item *it;
+
+    if (!data)
+        return NULL;
+    it = new_item(w, path, type);
+    it->kind = ITEM_FILE;
+    it->modified = st->st_mtim;
+    it->negotiated = render_negotiable(type);
+    it->data = data;
+    it->work.data = data;
+    it->work.size = (size_t)st->st_size;
+    it->work.text = render_text(type);
+    if (it->negotiated)
+        it->work.wanted = 1u << SLV_CODING_GZIP | 1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD;
+    return it;
+}
+
+/* Makes an answer of the file at hand. */
+int answer_file(struct builder *w, int dir, const char *name, const struct stat *st, bool linked)
+{
+    struct str path = path_of(w), file = { w->file, w->file_size };
+    const struct prebuilt_conf *conf;
+    struct item *it = NULL;
+    struct slv_request *r;
+    const char *obstacle;
+
+    if (!path.p || path.n > 65535) {
+        builder_leave_out(w, TOO_LONG, 0, NULL);
+        return 0;
+    }
+    if (slv_build_has(w->b, path))
+        return 0;
+    r = slv_build_request(w->b, path);
+    conf = slv_request_conf(r, &selvage_module);
+    if (conf->on && str_eq(slv_request_file(r, path), file)) {
+        obstacle = slv_build_obstacle(w->b, r);
+        if (obstacle)
+            builder_leave_out(w, UNBUILDABLE, 0, obstacle);
+        else if (st->st_size > conf->max_file)
+            builder_leave_out(w, TOO_LARGE, 0, NULL);
+        else
+            it = make_item(w, dir, name, st, linked, path, slv_request_type(r, file));
+    }
+    slv_build_drop(w->b, &r);
+    return it ? enqueue(w, it) : 0;
+}
+
+/* Answers the directory at hand as its index file. */
+int answer_directory(struct builder *w)
+{
+    struct str path = path_of(w);
+    struct item *it;
+
+    if (!path.p)
+        return 0;
+    it = new_item(w, path, STR(""));
+    it->kind = ITEM_DIRECTORY;
+    return enqueue(w, it);
+}
