@@ -67,11 +67,10 @@ static bool read_bytes(int fd, char *data, size_t size)
  * Reads the file at hand. It counts only if it was the same when the walk came by and afterwards,
  * so that half of a deployment does not become an answer. NULL: left out.
  */
-static char *read_file(struct builder *w, int dir, const char *name, const struct stat *st,
-                       bool linked)
+static char *read_file(struct builder *w, const struct supply *s)
 {
-    int fd = openat(dir, name, READ_FLAGS | (linked ? 0 : O_NOFOLLOW));
-    size_t size = (size_t)st->st_size;
+    int fd = openat(s->dir, s->name, READ_FLAGS | (s->linked ? 0 : O_NOFOLLOW));
+    size_t size = (size_t)s->size;
     struct stat after;
     char *data;
 
@@ -82,12 +81,12 @@ static char *read_file(struct builder *w, int dir, const char *name, const struc
     data = prebuilt_need(malloc(size + 1));
     if (!read_bytes(fd, data, size))
         builder_leave_out(w, errno ? UNREADABLE : CHANGED, errno, NULL);
-    else if (fstat(fd, &after) != 0 || !same_look(st, &after))
+    else if (fstat(fd, &after) != 0 || !same_look(s->st, &after))
         builder_leave_out(w, CHANGED, 0, NULL);
     else
         size++;
     close(fd);
-    if (size > (size_t)st->st_size)
+    if (size > (size_t)s->size)
         return data;
     free(data);
     return NULL;
@@ -184,7 +183,7 @@ static int add_directory(struct builder *w, const struct item *it)
         return 0;
     r = slv_build_request(w->b, path);
     conf = slv_request_conf(r, &selvage_module);
-    count = conf->on && str_eq(slv_request_file(r, path), it->file)
+    count = conf->on && source_fits(w, r, path, it->file)
         ? slv_request_index(r, names, INDEX_MAX) : 0;
     for (size_t i = 0; i < count; i++) {
         struct str target = slv_printf(r, "%.*s%.*s",
@@ -272,29 +271,29 @@ void answer_forget(struct builder *w)
 /* ---- What is at hand ------------------------------------------------------------------------- */
 
 /* The item for a file that is wanted; NULL: left out. */
-static struct item *make_item(struct builder *w, int dir, const char *name, const struct stat *st,
-                              bool linked, struct str path, struct str type)
+static struct item *make_item(struct builder *w, const struct supply *s, struct str path,
+                              struct str type)
 {
-    char *data = read_file(w, dir, name, st, linked);
+    char *data = s->read(w, s);
     struct item *it;
 
     if (!data)
         return NULL;
     it = new_item(w, path, type);
     it->kind = ITEM_FILE;
-    it->modified = st->st_mtim;
+    it->modified = s->modified;
     it->negotiated = render_negotiable(type);
     it->data = data;
     it->work.data = data;
-    it->work.size = (size_t)st->st_size;
+    it->work.size = (size_t)s->size;
     it->work.text = render_text(type);
     if (it->negotiated)
         it->work.wanted = 1u << SLV_CODING_GZIP | 1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD;
     return it;
 }
 
-/* Makes an answer of the file at hand. */
-int answer_file(struct builder *w, int dir, const char *name, const struct stat *st, bool linked)
+/* Makes an answer of the file at hand, whoever has it. */
+int answer_supply(struct builder *w, const struct supply *s)
 {
     struct str path = path_of(w), file = { w->file, w->file_size };
     const struct prebuilt_conf *conf;
@@ -310,17 +309,28 @@ int answer_file(struct builder *w, int dir, const char *name, const struct stat 
         return 0;
     r = slv_build_request(w->b, path);
     conf = slv_request_conf(r, &selvage_module);
-    if (conf->on && str_eq(slv_request_file(r, path), file)) {
+    if (conf->on && source_fits(w, r, path, file)) {
         obstacle = slv_build_obstacle(w->b, r);
         if (obstacle)
             builder_leave_out(w, UNBUILDABLE, 0, obstacle);
-        else if (st->st_size > conf->max_file)
+        else if (s->size > conf->max_file)
             builder_leave_out(w, TOO_LARGE, 0, NULL);
         else
-            it = make_item(w, dir, name, st, linked, path, slv_request_type(r, file));
+            it = make_item(w, s, path, slv_request_type(r, file));
     }
     slv_build_drop(w->b, &r);
     return it ? enqueue(w, it) : 0;
+}
+
+/* Makes an answer of the file at hand. */
+int answer_file(struct builder *w, int dir, const char *name, const struct stat *st, bool linked)
+{
+    struct supply s = {
+        .size = st->st_size, .modified = st->st_mtim, .read = read_file, .dir = dir, .name = name,
+        .st = st, .linked = linked
+    };
+
+    return answer_supply(w, &s);
 }
 
 /* Answers the directory at hand as its index file. */

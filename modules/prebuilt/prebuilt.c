@@ -19,6 +19,8 @@ static const struct slv_directive directives[] = {
       SLV_FIELD(struct prebuilt_conf, max_size), "1g", &sizes },
     { "prebuilt_threads", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "number", slv_set_number,
       SLV_FIELD(struct prebuilt_conf, threads), "0", &threads },
+    { "prebuilt_source", SLV_IN_SERVER, 1, 1, 0, "directory | image | git:repository#branch",
+      prebuilt_set_source, SLV_FIELD(struct prebuilt_conf, source), NULL, NULL },
     { .name = NULL }
 };
 

@@ -29,6 +29,7 @@ struct slv_build {
     struct snapshot_writer *writer;
     struct slv_tree *trees;
     size_t tree_count, tree_room;
+    bool adopted;                  /* the image is one that was made elsewhere */
 };
 
 _Static_assert((int)SLV_CODING_IDENTITY == CODING_IDENTITY && (int)SLV_CODING_GZIP == CODING_GZIP
@@ -304,6 +305,22 @@ bool slv_build_has(const struct slv_build *b, struct str path)
     return snapshot_has(b->writer, path);
 }
 
+/* Takes an image that was made elsewhere. */
+int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
+{
+    const char *reason;
+    int error;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    AN(path != NULL && max >= 0 && !b->adopted);
+    if (image_adopt(b->job, path, (uint64_t)max, &reason, &error) != 0) {
+        log_error(error, "the image \"%s\" for \"%s\" is refused: %s", path, b->name, reason);
+        return -1;
+    }
+    b->adopted = true;
+    return 0;
+}
+
 /* The most bytes that the image may have. */
 void slv_build_limit(struct slv_build *b, int64_t bytes)
 {
@@ -370,7 +387,8 @@ int image_build(struct image_job *job)
     if (rc != 0)
         log_error(0, "module \"%s\" gave up the prebuilt image of \"%s\"", image->module->name,
                   b.name);
-    else if (snapshot_finish(b.writer, job->number, job->built ? job->built : wall_ms()) != 0)
+    else if (!b.adopted
+             && snapshot_finish(b.writer, job->number, job->built ? job->built : wall_ms()) != 0)
         rc = report_failure(&b);
     snapshot_writer_free(&b.writer);
     free(b.trees);

@@ -99,6 +99,14 @@ struct image_job {
 /* Makes an image: runs the module's build hook and writes out. 0, or -1 after logging. */
 int image_build(struct image_job *job);
 
+/*
+ * Copies an image that was made elsewhere into the job's descriptor, verifies the copy whole and
+ * gives it the job's number. max: bytes that it may have. 0; -1 with *reason (a constant) and
+ * *error (an errno value, or 0).
+ */
+int image_adopt(const struct image_job *job, const char *path, uint64_t max, const char **reason,
+                int *error);
+
 /* What messages call its host: the first server_name, or "_". */
 struct str image_name(const struct slv_image *image);
 
