@@ -76,11 +76,10 @@ static bool read_bytes(int fd, char *data, size_t size)
  * Reads the file at hand. It counts only if it was the same when the walk came by and afterwards,
  * so that half of a deployment does not become an answer. NULL: left out.
  */
-static char *read_file(struct builder *w, int dir, const char *name, const struct stat *st,
-                       bool linked)
+static char *read_file(struct builder *w, const struct supply *s)
 {
-    int fd = openat(dir, name, READ_FLAGS | (linked ? 0 : O_NOFOLLOW));
-    size_t size = (size_t)st->st_size;
+    int fd = openat(s->dir, s->name, READ_FLAGS | (s->linked ? 0 : O_NOFOLLOW));
+    size_t size = (size_t)s->origin.size;
     struct stat after;
     char *data;
 
@@ -91,12 +90,12 @@ static char *read_file(struct builder *w, int dir, const char *name, const struc
     data = prebuilt_need(malloc(size + 1));
     if (!read_bytes(fd, data, size))
         builder_leave_out(w, errno ? UNREADABLE : CHANGED, errno, NULL);
-    else if (fstat(fd, &after) != 0 || !same_look(st, &after))
+    else if (fstat(fd, &after) != 0 || !same_look(s->st, &after))
         builder_leave_out(w, CHANGED, 0, NULL);
     else
         size++;
     close(fd);
-    if (size > (size_t)st->st_size)
+    if (size > (size_t)s->origin.size)
         return data;
     free(data);
     return NULL;
@@ -209,7 +208,7 @@ static int add_directory(struct builder *w, const struct item *it)
         return 0;
     r = slv_build_request(w->b, path);
     conf = slv_request_conf(r, &selvage_module);
-    count = conf->on && str_eq(slv_request_file(r, path), it->file)
+    count = conf->on && source_fits(w, r, path, it->file)
         ? slv_request_index(r, names, INDEX_MAX) : 0;
     for (size_t i = 0; i < count; i++) {
         struct str target = slv_printf(r, "%.*s%.*s",
@@ -296,15 +295,6 @@ void answer_forget(struct builder *w)
 
 /* ---- What is at hand ------------------------------------------------------------------------- */
 
-/* What a file looks like. */
-static struct slv_origin origin_of(const struct stat *st)
-{
-    return (struct slv_origin){
-        .device = st->st_dev, .inode = st->st_ino, .size = st->st_size,
-        .modified = st->st_mtim, .changed = st->st_ctim
-    };
-}
-
 /* Two times are the same. */
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
@@ -342,28 +332,26 @@ static void plan(struct builder *w, struct item *it, const struct slv_earlier *e
 }
 
 /*
- * Gets the bytes of the file at hand: *data is NULL where they are those of the earlier image. False:
- * left out.
+ * Gets the bytes of the file at hand: *data is NULL where they are those of the earlier image.
+ * False: left out.
  */
-static bool get_bytes(struct builder *w, int dir, const char *name, const struct stat *st,
-                      bool linked, const struct slv_earlier *e, char **data)
+static bool get_bytes(struct builder *w, const struct supply *s, const struct slv_earlier *e,
+                      char **data)
 {
-    struct slv_origin origin = origin_of(st);
-
     *data = NULL;
-    if (e && same_file(e, &origin)) {
+    if (e && same_file(e, &s->origin)) {
         /* Under another configuration the process may be another user's. */
-        if (e->same_config || faccessat(dir, name, R_OK, AT_EACCESS) == 0)
+        if (e->same_config || !s->name || faccessat(s->dir, s->name, R_OK, AT_EACCESS) == 0)
             return true;
         builder_leave_out(w, UNREADABLE, errno, NULL);
         return false;
     }
-    *data = read_file(w, dir, name, st, linked);
+    *data = s->read(w, s);
     if (!*data)
         return false;
     w->read++;
-    if (e && e->origin.size == st->st_size
-        && memcmp(*data, e->variants[0].data, (size_t)st->st_size) == 0) {
+    if (e && e->origin.size == s->origin.size
+        && memcmp(*data, e->variants[0].data, (size_t)s->origin.size) == 0) {
         free(*data);
         *data = NULL;
     }
@@ -371,31 +359,31 @@ static bool get_bytes(struct builder *w, int dir, const char *name, const struct
 }
 
 /* The item for a file that is wanted; NULL: left out. */
-static struct item *make_item(struct builder *w, int dir, const char *name, const struct stat *st,
-                              bool linked, struct str path, struct str type)
+static struct item *make_item(struct builder *w, const struct supply *s, struct str path,
+                              struct str type)
 {
     struct slv_earlier earlier;
     bool known = slv_build_earlier(w->b, path, &earlier);
     struct item *it;
     char *data;
 
-    if (!get_bytes(w, dir, name, st, linked, known ? &earlier : NULL, &data))
+    if (!get_bytes(w, s, known ? &earlier : NULL, &data))
         return NULL;
     it = new_item(w, path, type);
     it->kind = ITEM_FILE;
-    it->origin = origin_of(st);
+    it->origin = s->origin;
     it->negotiated = render_negotiable(type);
     it->data = data;
     it->work.data = data ? data : earlier.variants[0].data;
-    it->work.size = (size_t)st->st_size;
+    it->work.size = (size_t)s->origin.size;
     it->work.text = render_text(type);
     plan(w, it, data ? NULL : &earlier);
     it->cost = data || it->work.wanted ? it->work.size : 0;
     return it;
 }
 
-/* Makes an answer of the file at hand. */
-int answer_file(struct builder *w, int dir, const char *name, const struct stat *st, bool linked)
+/* Makes an answer of the file at hand, whoever has it. */
+int answer_supply(struct builder *w, const struct supply *s)
 {
     struct str path = path_of(w), file = { w->file, w->file_size };
     const struct prebuilt_conf *conf;
@@ -411,17 +399,37 @@ int answer_file(struct builder *w, int dir, const char *name, const struct stat 
         return 0;
     r = slv_build_request(w->b, path);
     conf = slv_request_conf(r, &selvage_module);
-    if (conf->on && str_eq(slv_request_file(r, path), file)) {
+    if (conf->on && source_fits(w, r, path, file)) {
         obstacle = slv_build_obstacle(w->b, r);
         if (obstacle)
             builder_leave_out(w, UNBUILDABLE, 0, obstacle);
-        else if (st->st_size > conf->max_file)
+        else if (s->origin.size > conf->max_file)
             builder_leave_out(w, TOO_LARGE, 0, NULL);
         else
-            it = make_item(w, dir, name, st, linked, path, slv_request_type(r, file));
+            it = make_item(w, s, path, slv_request_type(r, file));
     }
     slv_build_drop(w->b, &r);
     return it ? enqueue(w, it) : 0;
+}
+
+/* What a file looks like. */
+static struct slv_origin origin_of(const struct stat *st)
+{
+    return (struct slv_origin){
+        .device = st->st_dev, .inode = st->st_ino, .size = st->st_size,
+        .modified = st->st_mtim, .changed = st->st_ctim
+    };
+}
+
+/* Makes an answer of the file at hand. */
+int answer_file(struct builder *w, int dir, const char *name, const struct stat *st, bool linked)
+{
+    struct supply s = {
+        .origin = origin_of(st), .read = read_file, .dir = dir, .name = name, .st = st,
+        .linked = linked
+    };
+
+    return answer_supply(w, &s);
 }
 
 /* Answers the directory at hand as its index file. */

@@ -18,7 +18,7 @@ static const char *const reason_words[REASONS] = {
     [UNREADABLE] = "unreadable", [CHANGED] = "changed while being read",
     [TOO_LARGE] = "larger than prebuilt_max_file", [NO_FILE] = "neither file nor directory",
     [OUTSIDE] = "links out of the root", [LOOP] = "links to a directory around them",
-    [TOO_LONG] = "names too long or too deep",
+    [TOO_LONG] = "names too long or too deep", [SUBMODULE] = "submodules",
     [UNBUILDABLE] = "in locations that depend on the request"
 };
 
@@ -39,6 +39,12 @@ static int64_t now_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Milliseconds since it began. */
+int64_t builder_elapsed(const struct builder *w)
+{
+    return now_ms() - w->began;
 }
 
 /* Notes that the file at hand is left out. */
@@ -82,12 +88,14 @@ static bool is_covered(const struct builder *w, size_t at)
 }
 
 /* Walks all trees. 0 or -1. */
-static int walk_all(struct builder *w)
+static int walk_all(struct builder *w, const struct prebuilt_conf *host)
 {
+    if (host->source && source_walk(w, host->source) != 0)
+        return -1;
     for (size_t i = 0; slv_build_tree(w->b, i, &w->tree); i++) {
         const struct prebuilt_conf *c = w->tree.conf;
 
-        if (!c->on || is_covered(w, i))
+        if (!c->on || is_covered(w, i) || source_covers(w, &w->tree))
             continue;
         /* What another tree has for the same path is to be seen by the next one. */
         if (walk_tree(w) != 0 || answer_settle(w) != 0)
@@ -122,7 +130,7 @@ static void summarize(const struct builder *w)
     if (w->put_off)
         append(text, sizeof text, ", %lu without br and zstd for now", w->put_off);
     append(text, sizeof text, ", image of %lld bytes, in %lld ms",
-           (long long)slv_build_size(w->b), (long long)(now_ms() - w->began));
+           (long long)slv_build_size(w->b), (long long)builder_elapsed(w));
     for (int i = 0; i < REASONS; i++) {
         if (!w->left_out[i])
             continue;
@@ -132,6 +140,25 @@ static void summarize(const struct builder *w)
     }
     slv_build_say(w->b, "image for \"%s\": %lu files and %lu directories, %llu bytes%s",
                   slv_build_name(w->b), w->files, w->directories, w->bytes, text);
+}
+
+/* Makes the image of all that there is to walk. 0 or -1. */
+static int build_trees(struct builder *w, const struct prebuilt_conf *host)
+{
+    int rc;
+
+    w->pool = pool_new((size_t)host->threads);
+    slv_build_limit(w->b, host->max_size);
+    rc = walk_all(w, host);
+    if (rc == 0)
+        summarize(w);
+    else if (w->file_size > 0)
+        slv_log(NULL, SLV_LOG_ERROR, 0, "building the image for \"%s\" ended at \"%s\", after %lu "
+                "files with %llu bytes; prebuilt_max_size is %lld bytes", slv_build_name(w->b),
+                w->file, w->files, w->bytes, (long long)host->max_size);
+    pool_free(&w->pool);
+    answer_forget(w);
+    return rc;
 }
 
 /* The build hook. */
@@ -144,17 +171,7 @@ int prebuilt_build(struct slv_build *b, void *conf)
     w->b = b;
     w->items_end = &w->items;
     w->began = w->said = now_ms();
-    w->pool = pool_new((size_t)host->threads);
-    slv_build_limit(b, host->max_size);
-    rc = walk_all(w);
-    if (rc == 0)
-        summarize(w);
-    else
-        slv_log(NULL, SLV_LOG_ERROR, 0, "building the image for \"%s\" ended at \"%s\", after %lu "
-                "files with %llu bytes; prebuilt_max_size is %lld bytes", slv_build_name(b),
-                w->file, w->files, w->bytes, (long long)host->max_size);
-    pool_free(&w->pool);
-    answer_forget(w);
+    rc = source_is_image(host->source) ? source_adopt(w, host) : build_trees(w, host);
     free(w);
     return rc;
 }

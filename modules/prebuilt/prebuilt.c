@@ -29,6 +29,8 @@ static const struct slv_directive directives[] = {
       SLV_FIELD(struct prebuilt_conf, refine), "on", NULL },
     { "prebuilt_huge_pages", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "on | off", slv_set_flag,
       SLV_FIELD(struct prebuilt_conf, huge_pages), "off", NULL },
+    { "prebuilt_source", SLV_IN_SERVER, 1, 1, 0, "directory | image | git:repository#branch",
+      prebuilt_set_source, SLV_FIELD(struct prebuilt_conf, source), NULL, NULL },
     { .name = NULL }
 };
 

@@ -4,6 +4,8 @@
  *   prebuilt.c   directives and hooks
  *   build.c      the build hook: one walk for each directory that locations serve files from
  *   walk.c       directories: which files there are
+ *   source.c     what prebuilt_source names, instead of the root of the host
+ *   source_git.c branches of repositories
  *   answer.c     from a file to its answer: is it wanted, what is made of it, and in which order
  *   render.c     the compressed variants of a body
  *   pool.c       threads that make them
@@ -28,6 +30,7 @@ struct prebuilt_conf {
     bool watch;                    /* build anew when files change */
     bool refine;                   /* make in the background what takes long */
     bool huge_pages;
+    struct prebuilt_source *source; /* what stands for the files of the root; NULL: they do */
 };
 
 /* The only symbol that the server looks for. */
@@ -108,7 +111,8 @@ size_t pool_threads(const struct pool *pool);
 
 /* Why something is left out. */
 enum reason {
-    UNREADABLE, CHANGED, TOO_LARGE, NO_FILE, OUTSIDE, LOOP, TOO_LONG, UNBUILDABLE, REASONS
+    UNREADABLE, CHANGED, TOO_LARGE, NO_FILE, OUTSIDE, LOOP, TOO_LONG, SUBMODULE, UNBUILDABLE,
+    REASONS
 };
 
 /* An answer on its way into the image. */
@@ -130,6 +134,9 @@ struct builder {
         dev_t dev;
         ino_t ino;
     } places[DEPTH_MAX];           /* the directories around it */
+    struct str replaced;           /* the root that the host's source stands for, '/' at the end;
+                                      empty: depends on the request; .p NULL: there is no source */
+    bool from_source;              /* what is at hand comes from there */
 
     struct item *items, **items_end; /* in the order in which they go into the image */
     size_t item_count, bytes_in_flight;
@@ -145,13 +152,51 @@ struct builder {
 /* Notes that the file at hand is left out; the first ones are named. words: NULL: the reason's. */
 void builder_leave_out(struct builder *w, enum reason reason, int error, const char *words);
 
+/* Milliseconds since it began. */
+int64_t builder_elapsed(const struct builder *w);
+
 /* Says how far the build is, once a second. */
 void builder_say_progress(struct builder *w);
 
 /* walk.c: everything below the tree at hand. 0; -1 where the image cannot grow. */
 int walk_tree(struct builder *w);
 
+/* source.c */
+
+slv_setter prebuilt_set_source;
+
+/* The source, if there is one, is an image; makes it that of the host. 0, or -1 after slv_log(). */
+bool source_is_image(const struct prebuilt_source *s);
+int source_adopt(struct builder *w, const struct prebuilt_conf *host);
+
+/* Adds what the source of the host holds. 0; -1 after slv_log(), also where it cannot be read. */
+int source_walk(struct builder *w, const struct prebuilt_source *s);
+
+/* The source stands for this tree of the host. */
+bool source_covers(const struct builder *w, const struct slv_tree *tree);
+
+/* A request for path would be answered with this file, the one at hand. */
+bool source_fits(const struct builder *w, struct slv_request *r, struct str path, struct str file);
+
 /* answer.c; all 0, or -1 where the image cannot grow. */
+
+/* A file to be, whoever has it. */
+struct supply {
+    struct slv_origin origin;      /* size, time, and what tells it from others */
+    /* Its bytes, on the heap, with room for one more; NULL: not to be had, which has been said. */
+    char *(*read)(struct builder *w, const struct supply *s);
+    /* Of whoever has it: a name in a directory, ... */
+    int dir;
+    const char *name;              /* NULL: it is no file */
+    const struct stat *st;
+    bool linked;                   /* the name is a symbolic link */
+    /* ... or a blob of a repository. */
+    void *owner;
+    const void *id;
+};
+
+/* Makes an answer of the file at hand, if it is what its path would be answered with. */
+int answer_supply(struct builder *w, const struct supply *s);
 
 /*
  * Makes an answer of the file at hand, which stands in directory dir under name, if it is what its

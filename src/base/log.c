@@ -14,6 +14,7 @@
 #define LINE_SIZE 2048             /* the longest line, its newline included */
 #define CONTEXT_ROOM 512           /* of it, for the context: no text crowds it out */
 #define ERROR_ROOM 96              /* and for the system's error */
+#define NAME_MAX_SIZE 31           /* bytes of the program's name */
 
 static const char *const level_names[] = {
     [SLV_LOG_EMERG] = "emerg", [SLV_LOG_ALERT] = "alert", [SLV_LOG_CRIT] = "crit",
@@ -23,6 +24,7 @@ static const char *const level_names[] = {
 
 static const struct log *default_log;
 static enum slv_level stderr_level;
+static const char *program = "selvage";
 
 /* A line being put together; once it is cut, nothing more goes in. */
 struct line {
@@ -41,6 +43,13 @@ void log_set_default(const struct log *log)
 void log_set_stderr(enum slv_level level)
 {
     stderr_level = level;
+}
+
+/* Sets what lines on standard error begin with. */
+void log_set_name(const char *name)
+{
+    AN(name != NULL && strlen(name) <= NAME_MAX_SIZE);
+    program = name;
 }
 
 /* Finds a level by its word. */
@@ -121,7 +130,7 @@ static void put_line(const struct log *log, enum slv_level level, struct line *l
 {
     struct iovec whole = { l->text, l->used };
     bool on_stderr = false, somewhere = false;
-    char head[32];
+    char head[NAME_MAX_SIZE + sizeof ": [notice] "];
     int n;
 
     for (; log; log = log->next) {
@@ -133,7 +142,7 @@ static void put_line(const struct log *log, enum slv_level level, struct line *l
     }
     if (on_stderr || (level > stderr_level && (somewhere || level > SLV_LOG_WARN)))
         return;
-    n = snprintf(head, sizeof head, "selvage: [%s] ", level_names[level]);
+    n = snprintf(head, sizeof head, "%s: [%s] ", program, level_names[level]);
     put(STDERR_FILENO,
         (struct iovec[]){ { head, (size_t)n }, { l->text + message, l->used - message } }, 2);
 }

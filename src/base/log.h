@@ -62,6 +62,12 @@ void log_files_each(void (*each)(int fd));
 void log_set_default(const struct log *log);
 
 /*
+ * What lines on standard error begin with, as a program is called: "selvage". A constant; it may
+ * hold what clears a line of the terminal first.
+ */
+void log_set_name(const char *name);
+
+/*
  * Also write lines at least this important to standard error (a server in the foreground). 0:
  * none.
  */

@@ -115,9 +115,13 @@ struct slv_conf {
 int conf_read(struct conf *c, const char *path, const char *globals);
 
 /*
- * The same for a text in memory that is called name in messages. Opens no file: what "include"
- * names is left out. For tests and fuzzing.
+ * The same for a text in memory that is called name in messages. Relative names in it are below the
+ * prefix. closed: opens no file, what "include" names is left out; for tests and fuzzing.
  */
+int conf_read_given(struct conf *c, const char *name, struct str text, const char *globals,
+                    bool closed);
+
+/* conf_read_given(), closed. */
 int conf_read_text(struct conf *c, const char *name, struct str text, const char *globals);
 
 /*

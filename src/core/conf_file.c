@@ -221,7 +221,8 @@ int conf_read(struct conf *c, const char *path, const char *globals)
     return read_config(c, open_file(c, name, NULL), globals, false);
 }
 
-int conf_read_text(struct conf *c, const char *name, struct str text, const char *globals)
+int conf_read_given(struct conf *c, const char *name, struct str text, const char *globals,
+                    bool closed)
 {
     struct conf_file *file;
 
@@ -232,7 +233,12 @@ int conf_read_text(struct conf *c, const char *name, struct str text, const char
     list_add(&c->tree.files, &file->link);
     if (!c->config_dir.p)
         c->config_dir = c->prefix;
-    return read_config(c, file, globals, true);
+    return read_config(c, file, globals, closed);
+}
+
+int conf_read_text(struct conf *c, const char *name, struct str text, const char *globals)
+{
+    return conf_read_given(c, name, text, globals, true);
 }
 
 const struct conf_node *conf_lex_default(struct conf *c, const struct slv_directive *d)

@@ -117,8 +117,10 @@ static int load(struct config *config, struct conf *c, const struct config_sourc
 {
     int result = add_modules(c);
 
-    if (conf_read(c, config->file.p, source->globals))
-        result = -1;
+    if (source->text)
+        result |= conf_read_given(c, source->file, str_of(source->text), source->globals, false);
+    else
+        result |= conf_read(c, config->file.p, source->globals);
     /* A file that is not well formed has a tree that misleads. */
     if (result)
         return -1;

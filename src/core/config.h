@@ -104,6 +104,7 @@ struct config_source {
     const char *prefix;            /* -p, or the default */
     const char *globals;           /* -g, or NULL */
     const char *error_log;         /* -e, or NULL */
+    const char *text;              /* instead of the file, which is then only a name; or NULL */
     FILE *dump;                    /* -T: write the files there; NULL: do not */
 };
 

@@ -107,13 +107,15 @@ int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p)
         };
     }
     e.extra = heads[0].extra;
-    if (p->origin) {
+    if (p->origin && !b->job->portable) {
         source = source_of(p->origin);
         e.source = &source;
     }
     b->job->put_off += p->incomplete;
     rc = snapshot_add(b->writer, &e);
     arena_reset(&b->scratch);
+    if (rc == 0 && b->job->added)
+        b->job->added(b->job->arg, p->variants[0].size);
     return rc == 0 ? 0 : image_add_failed(b);
 }
 

@@ -170,7 +170,22 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
-/* ---- Size and progress ------------------------------------------------------------------------- */
+
+/* Takes an image that was made elsewhere. */
+int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
+{
+    const char *reason;
+    int error;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    AN(path != NULL && max >= 0 && !b->adopted);
+    if (image_adopt(b->job, path, (uint64_t)max, &reason, &error) != 0) {
+        log_error(error, "the image \"%s\" for \"%s\" is refused: %s", path, b->name, reason);
+        return -1;
+    }
+    b->adopted = true;
+    return 0;
+}
 
 /* The most bytes that the image may have. */
 void slv_build_limit(struct slv_build *b, int64_t bytes)
@@ -222,7 +237,8 @@ static int64_t wall_ms(void)
 static int finish(struct slv_build *b, int64_t began)
 {
     struct snapshot_stamp stamp = {
-        .generation = b->job->number, .began = began, .built = wall_ms(),
+        .generation = b->job->number, .began = b->job->built ? b->job->built : began,
+        .built = b->job->built ? b->job->built : wall_ms(),
         .put_off = b->job->put_off
     };
 
@@ -258,7 +274,7 @@ int image_build(struct image_job *job)
     if (rc != 0)
         log_error(0, "module \"%s\" gave up the prebuilt image of \"%s\"", image->module->name,
                   b.name);
-    else
+    else if (!b.adopted)
         rc = finish(&b, began);
     snapshot_writer_free(&b.writer);
     free(b.trees);

@@ -20,6 +20,7 @@ struct slv_build {
     struct snapshot_writer *writer;
     struct slv_tree *trees;
     size_t tree_count, tree_room;
+    bool adopted;                  /* the image is one that was made elsewhere */
     uint64_t spent;                /* of the budget for what takes long, bytes */
 };
 

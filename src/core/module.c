@@ -46,13 +46,26 @@ static bool name_fits(const struct slv_module *m, struct str path)
         && base.n == strlen(m->name) + 3;
 }
 
+/* The file of that name would hold a module that is linked in. */
+static bool is_linked(struct str path)
+{
+    for (size_t i = 0; linked_modules[i]; i++)
+        if (name_fits(linked_modules[i], path))
+            return true;
+    return false;
+}
+
 int module_load(struct slv_conf *cf, struct str name, bool optional)
 {
     struct str path = find_file(cf, name);
     const struct slv_module *m;
     const char *reason;
-    void *handle = dlopen(path.p, RTLD_NOW | RTLD_LOCAL);
+    void *handle;
 
+    /* There are programs with more modules in them than the server, and they read its files. */
+    if (is_linked(path))
+        return 0;
+    handle = dlopen(path.p, RTLD_NOW | RTLD_LOCAL);
     if (!handle && optional) {
         slv_conf_warn(cf, 1, "optional module \"%s\" is left out: %s", path.p, dlerror());
         return 0;

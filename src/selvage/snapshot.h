@@ -161,6 +161,12 @@ SLV_API int slv_build_keep(struct slv_build *b, struct str path, struct str cont
                            const struct slv_origin *origin, bool *kept);
 
 /*
+ * Makes the image a copy of one in a file (selvage-pack makes them), which is verified whole:
+ * instead of adding anything. max: bytes that it may have. 0; -1 after slv_log().
+ */
+SLV_API int slv_build_adopt(struct slv_build *b, const char *path, int64_t max);
+
+/*
  * The most bytes that the image may have; without this call there is no limit. To be called first.
  */
 SLV_API void slv_build_limit(struct slv_build *b, int64_t bytes);
