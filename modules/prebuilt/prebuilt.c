@@ -51,6 +51,8 @@ static void image_options(const void *conf, struct slv_image_options *options)
     options->watch = c->watch;
     options->refine = c->refine;
     options->huge_pages = c->huge_pages;
+    if (c->source)
+        source_watch(c->source, options);
 }
 
 /* $prebuilt_generation: the number of the image that answered. */

@@ -169,6 +169,9 @@ slv_setter prebuilt_set_source;
 bool source_is_image(const struct prebuilt_source *s);
 int source_adopt(struct builder *w, const struct prebuilt_conf *host);
 
+/* Names what is to be watched for changes of the source. */
+void source_watch(const struct prebuilt_source *s, struct slv_image_options *options);
+
 /* Adds what the source of the host holds. 0; -1 after slv_log(), also where it cannot be read. */
 int source_walk(struct builder *w, const struct prebuilt_source *s);
 

@@ -16,6 +16,20 @@
 
 /* ---- Configuration --------------------------------------------------------------------------- */
 
+/* The path of something in a repository, which is bare or has a checkout around it. */
+static struct str inside(struct slv_conf *cf, const struct prebuilt_source *s, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    bool bare;
+    int n;
+
+    n = snprintf(path, sizeof path, "%s/.git", s->path.p);
+    bare = (size_t)n >= sizeof path || stat(path, &st) != 0 || !S_ISDIR(st.st_mode);
+    n = snprintf(path, sizeof path, "%s%s/%s", s->path.p, bare ? "" : "/.git", name);
+    return slv_conf_str(cf, (struct str){ path, (size_t)n < sizeof path ? (size_t)n : 0 });
+}
+
 /* Takes "git:REPO#BRANCH" apart. 0 or -1. */
 static int set_git(struct slv_conf *cf, struct str text, struct prebuilt_source *s)
 {
@@ -37,6 +51,8 @@ static int set_git(struct slv_conf *cf, struct str text, struct prebuilt_source 
                               errno, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return slv_conf_error(cf, 1, "\"%s\" is no repository, it must be a directory", s->path.p);
+    s->heads = inside(cf, s, "refs/heads");
+    s->packed = inside(cf, s, "packed-refs");
     return 0;
 }
 
@@ -63,6 +79,20 @@ int prebuilt_set_source(struct slv_conf *cf, const struct slv_directive *d, void
     }
     c->source = s;
     return 0;
+}
+
+/*
+ * Names what is to be watched. Of a repository that is where its branches are told: what else
+ * happens in it is of no interest.
+ */
+void source_watch(const struct prebuilt_source *s, struct slv_image_options *options)
+{
+    if (!s->branch.p) {
+        options->sources[options->source_count++] = s->path;
+        return;
+    }
+    options->sources[options->source_count++] = s->heads;
+    options->sources[options->source_count++] = s->packed;
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 struct prebuilt_source {
     struct str path;               /* of a directory, an image or a repository: absolute, NUL */
     struct str branch;             /* of a repository; .p NULL: it is none */
+    struct str heads, packed;      /* of a repository: where its branches are told */
 };
 
 /*

@@ -178,9 +178,23 @@ bool slv_build_afford(struct slv_build *b, size_t bytes)
 /* The entry that the earlier image has of a file for this path, or NULL. */
 static const struct snapshot_entry *earlier_entry(const struct slv_build *b, struct str path)
 {
-    const struct snapshot_entry *e = b->job->previous ? snapshot_find(b->job->previous, path) : NULL;
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_entry *e = s ? snapshot_find(s, path) : NULL;
 
     return e && e->kind == SNAPSHOT_FILE && e->source ? e : NULL;
+}
+
+/* The earlier image has answers below a path. */
+bool slv_build_had(const struct slv_build *b, struct str path)
+{
+    const struct snapshot *s = b->job->previous;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    for (const struct snapshot_entry *e = s ? snapshot_next(s, NULL) : NULL; e;
+         e = snapshot_next(s, e))
+        if (e->source && str_starts(snapshot_path(e), path))
+            return true;
+    return false;
 }
 
 /* What the earlier image has for a path. */

@@ -10,8 +10,10 @@
 #include "core/dispatch.h"
 #include "core/location.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SCRATCH_SIZE ((size_t)8 * 1024)
 
@@ -171,6 +173,25 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
 }
 
 
+/* Looks whether a copied image is the one that answers already. 0, or -1 after logging. */
+static int note_adopted(struct image_job *job)
+{
+    struct snapshot_header h;
+
+    if (pread(job->fd, &h, sizeof h, 0) != (ssize_t)sizeof h) {
+        log_error(errno, "the copy of an image cannot be read");
+        return -1;
+    }
+    job->put_off = h.put_off;
+    job->unchanged = job->previous
+        && memcmp(h.content, job->previous->header->content, sizeof h.content) == 0
+        && h.put_off == job->previous->header->put_off;
+    if (!job->unchanged || ftruncate(job->fd, 0) == 0)
+        return 0;
+    log_error(errno, "ftruncate() of the copy of an image failed");
+    return -1;
+}
+
 /* Takes an image that was made elsewhere. */
 int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
 {
@@ -184,7 +205,7 @@ int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
         return -1;
     }
     b->adopted = true;
-    return 0;
+    return note_adopted(b->job);
 }
 
 /* The most bytes that the image may have. */
@@ -294,8 +315,6 @@ void image_sources(const struct config *config, const struct slv_image *image,
     CHECK_OBJ(image, SLV_IMAGE_MAGIC);
     for (size_t i = 0; i < image->options.source_count; i++)
         add(arg, image, image->options.sources[i].p);
-    if (image->options.source_count)
-        return;
     arena_init(&b.arena, 4096);
     arena_init(&b.scratch, SCRATCH_SIZE);
     find_trees(&b, image->server->block);

@@ -133,7 +133,7 @@ void image_use(struct slv_image *image, struct image_version *v);
 
 /* How much is done of what takes long: variants in codings that compress slowly. */
 enum image_effort {
-    IMAGE_QUICK,                   /* a second or two, because somebody waits; the rest is put off */
+    IMAGE_QUICK,                   /* a second or two, for somebody waits; the rest is put off */
     IMAGE_SHARE,                   /* some ten seconds of what was put off, at least one file */
     IMAGE_THOROUGH                 /* all of it */
 };
