@@ -204,10 +204,13 @@ static void on_headers(struct exchange *x)
 {
     struct context *ctx = context_of(&x->req);
     struct slv_request *r = &x->req;
+    const struct server *server = vhosts_find(x->conn->listen, r->host, r);
     int result;
 
-    ctx->server = vhosts_find(x->conn->listen, r->host, r);
-    enter_block(ctx, ctx->server->block);
+    if (server != ctx->server) {
+        ctx->server = server;
+        enter_block(ctx, server->block);
+    }
     result = ctx->match_failed ? 500 : decode_path(ctx);
     if (!result)
         result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);

@@ -202,10 +202,16 @@ static const char *bad_field(struct exchange *x)
     return NULL;
 }
 
-/* Passes over spaces and tabs. */
+/* A byte of optional white space (RFC 9110 section 5.6.3). */
+static inline bool is_blank(char b)
+{
+    return b == ' ' || b == '\t';
+}
+
+/* Passes over white space. */
 static const char *skip_blanks(const char *at, const char *end)
 {
-    while (at < end && (*at == ' ' || *at == '\t'))
+    while (at < end && is_blank(*at))
         at++;
     return at;
 }
@@ -231,7 +237,9 @@ static const char *walk_field(struct exchange *x, struct slv_header *f, const ch
         refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
         return NULL;
     }
-    f->value = str_trim((struct str){ value, f->value.n });
+    f->value.p = value;
+    while (f->value.n && is_blank(value[f->value.n - 1]))
+        f->value.n--;
     /* In place: the bytes are the reader's own and may be changed. */
     ascii_lower((char *)(uintptr_t)f->name.p, f->name.p, f->name.n);
     return at + 2;
@@ -407,8 +415,13 @@ static bool any_list_has(const struct exchange *x, enum slv_known_header h, stru
 static int judge_connection(struct exchange *x)
 {
     struct str expect = slv_header_in(&x->req, SLV_H_EXPECT);
-    bool listed = x->req.known[SLV_H_CONNECTION] != 0;
+    struct str connection = slv_header_in(&x->req, SLV_H_CONNECTION);
+    bool repeated = x->repeated & UINT32_C(1) << SLV_H_CONNECTION;
+    bool listed = connection.p != NULL;
 
+    /* What browsers say, word for word, says nothing new of HTTP/1.1. */
+    if (x->req.version >= 11 && !repeated && str_eq(connection, STR("keep-alive")))
+        listed = false;
     x->wants_close = listed && any_list_has(x, SLV_H_CONNECTION, STR("close"));
     if (x->req.version < 11) {
         if (!listed || !any_list_has(x, SLV_H_CONNECTION, STR("keep-alive")))

@@ -54,10 +54,12 @@ bool token_list_has(struct str list, struct str token)
 static uint64_t lower_eight(uint64_t w)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t above_z = (w & 0x7f * ones) + (0x7f - 'Z') * ones;
-    uint64_t from_a = (w & 0x7f * ones) + (0x80 - 'A') * ones;
+    uint64_t low = w & 0x7f * ones;
+    uint64_t above_z = low + (0x7f - 'Z') * ones;
+    uint64_t from_a = low + (0x80 - 'A') * ones;
 
-    return w | (from_a & ~above_z & ~w & 0x80 * ones) >> 2;
+    /* Whatever is above 'Z' is above 'A' as well. */
+    return w | ((from_a ^ above_z) & ~w & 0x80 * ones) >> 2;
 }
 
 /* Writes bytes in lower case. */

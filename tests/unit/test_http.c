@@ -27,6 +27,30 @@ static void test_token_bytes(void)
     CU_ASSERT_TRUE(token_valid(STR("x-weft-submitted-at")));
 }
 
+/* Every byte at every place of words of every length, in place and elsewhere. */
+static void test_ascii_lower(void)
+{
+    for (size_t n = 0; n <= 27; n++) {
+        for (int b = 0; b < 256; b++) {
+            for (size_t at = 0; at < n; at++) {
+                char from[28], to[28], want[28];
+
+                memset(from, 'Q', sizeof from);
+                memset(want, 'q', n);
+                memset(to, '?', sizeof to);
+                from[at] = (char)b;
+                want[at] = b >= 'A' && b <= 'Z' ? (char)(b + 'a' - 'A') : (char)b;
+                ascii_lower(to, from, n);
+                SUITE_CHECK(memcmp(to, want, n) == 0 && to[n] == '?', "%zu bytes, %d at %zu", n, b,
+                            at);
+                ascii_lower(from, from, n);
+                SUITE_CHECK(memcmp(from, want, n) == 0 && from[n] == 'Q', "in place: %zu, %d at "
+                            "%zu", n, b, at);
+            }
+        }
+    }
+}
+
 /* W-29, I-25: options are found in any case, anywhere in the list, and only as whole members. */
 static void test_token_list(void)
 {
@@ -260,6 +284,7 @@ int main(void)
         { "W-29 I-25 list members", test_token_list },
         { "list iteration", test_token_list_next },
         { "L-07 strict digits", test_digits },
+        { "lower case", test_ascii_lower },
         CU_TEST_INFO_NULL
     };
     CU_TestInfo range[] = { { "ranges", test_range }, CU_TEST_INFO_NULL };
