@@ -105,6 +105,16 @@ def make_temp():
     return path
 
 
+def remove_temp(path, keep=False):
+    """Removes the folder, unless it is to be kept; a signal does not leave half of it behind."""
+    if keep:
+        say('kept: %s' % path)
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def write_file(path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, 'wb') as f:
