@@ -348,8 +348,8 @@ static void plan(struct builder *w, struct item *it, const struct slv_earlier *e
 }
 
 /*
- * Gets the bytes of the file at hand: *data is NULL where they are those of the earlier image. False:
- * left out.
+ * Gets the bytes of the file at hand: *data is NULL where they are those of the earlier image.
+ * False: left out.
  */
 static bool get_bytes(struct builder *w, int dir, const char *name, const struct stat *st,
                       bool linked, const struct slv_earlier *e, char **data)

@@ -162,7 +162,8 @@ bool slv_build_thorough(const struct slv_build *b)
 /* The entry that the earlier image has of a file for this path, or NULL. */
 static const struct snapshot_entry *earlier_entry(const struct slv_build *b, struct str path)
 {
-    const struct snapshot_entry *e = b->job->previous ? snapshot_find(b->job->previous, path) : NULL;
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_entry *e = s ? snapshot_find(s, path) : NULL;
 
     return e && e->kind == SNAPSHOT_FILE && e->source ? e : NULL;
 }

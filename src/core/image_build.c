@@ -170,7 +170,7 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
-/* ---- Size and progress ------------------------------------------------------------------------- */
+/* ---- Size and progress ----------------------------------------------------------------------- */
 
 /* The most bytes that the image may have. */
 void slv_build_limit(struct slv_build *b, int64_t bytes)

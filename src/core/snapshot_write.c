@@ -5,10 +5,10 @@
  * the end. Everything goes through write(), which fills a memfd twice as fast as a mapping does and
  * leaves no writable mapping that would forbid the seal.
  *
- * Most builds change little. So what is given is compared with what comes next in the earlier image,
- * and as long as it is the same nothing is done but counting: it is the "run", and when it ends it
- * is written in one piece from where it lies. A build that ends as it began, within one run that is
- * the whole earlier image, has written nothing, and the image is unchanged.
+ * Most builds change little. So what is given is compared with what comes next in the earlier
+ * image, and as long as it is the same nothing is done but counting: it is the "run", and when it
+ * ends it is written in one piece from where it lies. A build that ends as it began, within one run
+ * that is the whole earlier image, has written nothing, and the image is unchanged.
  */
 #define XXH_INLINE_ALL
 #include "core/snapshot.h"
@@ -24,6 +24,7 @@
 #define BUFFER_SIZE ((size_t)256 * 1024)
 #define RUN_DIRECT ((size_t)64 * 1024) /* from here on, copying costs more than a call */
 #define FIRST_SLOTS 64u
+#define STORED_ROOM_MAX ((uint64_t)1 << 24) /* of a table that is made without need */
 #define ENTRIES_MAX ((uint64_t)UINT32_MAX * 8 - 8)
 
 /* A body that has been written. */
@@ -114,6 +115,11 @@ void snapshot_writer_previous(struct snapshot_writer *w, const struct snapshot *
     CHECK_OBJ(previous, SNAPSHOT_MAGIC);
     AN(w->count == 0 && w->end == sizeof *previous->header);
     w->previous = previous;
+    /* Most bodies will come again, two or three for each entry: growing would take longer. */
+    while (w->stored_room < 4 * previous->header->entries && w->stored_room < STORED_ROOM_MAX)
+        w->stored_room *= 2;
+    free(w->stored);
+    w->stored = mem_zalloc(w->stored_room * sizeof *w->stored);
     w->run = previous->base + sizeof *previous->header;
 }
 

@@ -7,8 +7,8 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.1  slv_build_thorough(), slv_build_earlier(), slv_build_keep(); struct slv_prebuilt
- *                    has origin and incomplete
+ *   2026-11-26  1.1  slv_build_thorough(), slv_build_earlier(), slv_build_keep(); struct
+ *                    slv_prebuilt has origin and incomplete
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H

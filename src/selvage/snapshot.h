@@ -126,8 +126,8 @@ SLV_API bool slv_build_thorough(const struct slv_build *b);
 /* An answer of an earlier image of this host, which was made of a file. Views live as long as b. */
 struct slv_earlier {
     struct slv_origin origin;      /* as it was when it was read */
-    bool settled;                  /* and had been left alone for some time then: where the origin is
-                                      the same, the bytes are */
+    bool settled;                  /* and had been left alone for some time then, so that where the
+                                      origin is the same, the bytes are */
     bool same_config;              /* the configuration has not changed since */
     bool negotiated, incomplete;   /* as in struct slv_prebuilt */
     struct slv_variant variants[SLV_CODING_COUNT]; /* identity first */
