@@ -10,15 +10,23 @@
 static const struct slv_bounds sizes = { 1, INT64_MAX };
 static const struct slv_bounds threads = { 0, 256 };
 
+static const struct slv_word modes[] = {
+    { "off", PREBUILT_OFF }, { "on", PREBUILT_ON }, { "only", PREBUILT_ONLY }, { NULL, 0 }
+};
+
 static const struct slv_directive directives[] = {
-    { "prebuilt", SLV_IN_ANY_HTTP, 1, 1, 0, "on | off", slv_set_flag,
-      SLV_FIELD(struct prebuilt_conf, on), "off", NULL },
+    { "prebuilt", SLV_IN_ANY_HTTP, 1, 1, 0, "on | off | only", slv_set_enum,
+      SLV_FIELD(struct prebuilt_conf, on), "off", modes },
     { "prebuilt_max_file", SLV_IN_ANY_HTTP, 1, 1, 0, "size", slv_set_size,
       SLV_FIELD(struct prebuilt_conf, max_file), "16m", &sizes },
     { "prebuilt_max_size", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "size", slv_set_size,
       SLV_FIELD(struct prebuilt_conf, max_size), "1g", &sizes },
     { "prebuilt_threads", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "number", slv_set_number,
       SLV_FIELD(struct prebuilt_conf, threads), "0", &threads },
+    { "prebuilt_rule", SLV_IN_ANY_HTTP, 2, 3, SLV_REPEATS, "[~ | ~*] pattern value", rules_set,
+      SLV_FIELD(struct prebuilt_conf, rules), NULL, NULL },
+    { "prebuilt_preload", SLV_IN_ANY_HTTP, 2, 2, SLV_REPEATS, "uri as", rules_set_preload,
+      SLV_FIELD(struct prebuilt_conf, links), NULL, NULL },
     { .name = NULL }
 };
 
@@ -34,8 +42,19 @@ static int finish(struct slv_conf *cf, void *conf)
 static int content(struct slv_request *r, const void *conf)
 {
     const struct prebuilt_conf *c = conf;
+    int result;
 
-    return c->on ? slv_image_answer(r) : SLV_DECLINED;
+    if (c->on == PREBUILT_OFF)
+        return SLV_DECLINED;
+    result = slv_image_answer(r);
+    if (result != SLV_DECLINED || c->on == PREBUILT_ON)
+        return result;
+    /* Nobody else is to be asked: what comes behind this module looks at the disk. */
+    if (r->method != SLV_GET && r->method != SLV_HEAD) {
+        slv_header_out(r, STR("Allow"), STR("GET, HEAD"));
+        return 405;
+    }
+    return slv_image_there(r) ? 404 : 503;
 }
 
 /* Would answer for the path. */

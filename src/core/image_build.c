@@ -170,6 +170,19 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
+/* Every module would serve the file. */
+bool slv_build_admits(const struct slv_build *b, struct slv_request *r, struct str file)
+{
+    const struct conf_modules *m = &b->config->modules;
+    const struct context *ctx = context_of(r);
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->list[i]->admits && !m->list[i]->admits(r, ctx->block->confs[i], file))
+            return false;
+    return true;
+}
+
 /* ---- Size and progress ----------------------------------------------------------------------- */
 
 /* The most bytes that the image may have. */

@@ -7,8 +7,9 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.1  slv_build_thorough(), slv_build_earlier(), slv_build_keep(); struct
- *                    slv_prebuilt has origin and incomplete
+ *   2026-11-26  1.1  slv_build_thorough(), slv_build_earlier(), slv_build_keep(),
+ *                    slv_build_redirect(), slv_image_there(); struct slv_prebuilt has fields,
+ *                    origin and incomplete; hook admits, slv_build_admits(); slv_image_answer() answers with error pages, too
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
@@ -91,6 +92,13 @@ struct slv_module {
      */
     int (*worker_start)(void);
     void (*worker_stop)(void);
+
+    /*
+     * In the builder: would the content hook serve that file (absolute, NUL behind it) for r, as far
+     * as rules about files go, those about symbolic links for one? What one module refuses is left
+     * out of images.
+     */
+    bool (*admits)(struct slv_request *r, const void *conf, struct str file);
 };
 
 /* What every module puts first. */
