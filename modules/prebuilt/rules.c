@@ -32,8 +32,8 @@ int rules_set(struct slv_conf *cf, const struct slv_directive *d, void *conf)
     rule->value = slv_conf_str(cf, value);
     if (last == 3) {
         if (!str_eq(mark, STR("~")) && !str_eq(mark, STR("~*")))
-            return slv_conf_error(cf, 1, "invalid operator \"%.*s\" in \"prebuilt_rule\" directive, "
-                                  "it must be \"~\" or \"~*\"", STR_ARG(mark));
+            return slv_conf_error(cf, 1, "invalid operator \"%.*s\" in \"prebuilt_rule\" "
+                                  "directive, it must be \"~\" or \"~*\"", STR_ARG(mark));
         rule->regex = slv_regex_compile(cf, 2, pattern, mark.n == 2);
         if (!rule->regex)
             return -1;

@@ -9,7 +9,9 @@
  * number, an addition the minor one.
  *   2026-11-26  1.1  slv_build_thorough(), slv_build_earlier(), slv_build_keep(),
  *                    slv_build_redirect(), slv_image_there(); struct slv_prebuilt has fields,
- *                    origin and incomplete; hook admits, slv_build_admits(); slv_image_answer() answers with error pages, too
+ *                    origin and incomplete; hook admits, slv_build_admits();
+ *                    slv_image_answer() answers with error pages, too. Modules have to be
+ *                    compiled again
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
@@ -94,9 +96,9 @@ struct slv_module {
     void (*worker_stop)(void);
 
     /*
-     * In the builder: would the content hook serve that file (absolute, NUL behind it) for r, as far
-     * as rules about files go, those about symbolic links for one? What one module refuses is left
-     * out of images.
+     * In the builder: would the content hook serve that file (absolute, NUL behind it) for r, as
+     * far as rules about files go, those about symbolic links for one? What one module refuses is
+     * left out of images.
      */
     bool (*admits)(struct slv_request *r, const void *conf, struct str file);
 };

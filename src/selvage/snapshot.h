@@ -180,7 +180,8 @@ SLV_API void slv_build_say(struct slv_build *b, const char *format, ...)
  * accepts nothing that there is), applies preconditions (RFC 9110 section 13) to it, and ranges.
  * While an error page is being made it answers with the error's status, unconditionally.
  * Returns SLV_DONE; 412; or SLV_DECLINED for other methods, for paths that are not in the image,
- * and where the location that serves is not the one of the path. Never looks at the disk. Allocates nothing for a plain request, HEAD or 304.
+ * and where the location that serves is not the one of the path. Never looks at the disk. Allocates
+ * nothing for a plain request, HEAD or 304.
  */
 SLV_API int slv_image_answer(struct slv_request *r);
 

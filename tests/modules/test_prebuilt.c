@@ -451,7 +451,7 @@ static void test_error_pages(void)
     CU_ASSERT(says("Content-Range", "bytes */5") && str_eq(body(), str_of(long_text() + 500)));
     CU_ASSERT(get("/short.html", "If-Match: \"x\"\r\n") == 412);
     CU_ASSERT(str_eq(body(), str_of(long_text() + 500)));
-    /* Without a page of its own in the image the answer is as it was, and the page's own is, too. */
+    /* The page itself answers as every file does. */
     CU_ASSERT(get("/made.html", "") == 200);
     snprintf(etag, sizeof etag, "%s", field("ETag"));
     snprintf(fields, sizeof fields, "If-None-Match: %s\r\n", etag);
