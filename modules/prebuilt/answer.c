@@ -18,7 +18,6 @@
 
 #define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 #define INDEX_MAX 16
-#define CACHE_CONTROL "max-age=60, must-revalidate"
 /* On their way at a time. A body that is larger than all of them waits for them and goes alone. */
 #define ITEMS_MAX 4096u
 #define BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -30,6 +29,7 @@ struct item {
     struct item *next;
     enum { ITEM_FILE, ITEM_DIRECTORY } kind;
     struct str path, file, type;   /* views of text */
+    struct str cache_control, links; /* of the configuration */
     struct slv_origin origin;
     bool negotiated;
     bool incomplete;               /* br and zstd were put off */
@@ -155,7 +155,8 @@ static int make_answer(struct builder *w, struct item *it)
     };
     struct slv_prebuilt p = {
         .path = it->path, .modified = it->origin.modified, .content_type = it->type,
-        .cache_control = STR(CACHE_CONTROL), .negotiated = it->negotiated,
+        .cache_control = it->cache_control, .negotiated = it->negotiated,
+        .fields = it->links,
         .variants = variants, .count = 1, .origin = &it->origin, .incomplete = it->incomplete
     };
 
@@ -192,10 +193,32 @@ static int add_file(struct builder *w, struct item *it)
 }
 
 /*
+ * The directory without its slash leads to it, if that is what its path would be answered with. 0
+ * or -1.
+ */
+static int add_redirect(struct builder *w, const struct item *it)
+{
+    struct str path = { it->path.p, it->path.n - 1 }, dir = { it->file.p, it->file.n - 1 };
+    const struct prebuilt_conf *conf;
+    struct slv_request *r;
+    int rc = 0;
+
+    if (path.n == 0 || slv_build_has(w->b, path))
+        return 0;
+    r = slv_build_request(w->b, path);
+    conf = slv_request_conf(r, &selvage_module);
+    if (conf->on && str_eq(slv_request_file(r, path), dir)
+        && slv_build_admits(w->b, r, slv_request_file(r, path)))
+        rc = slv_build_redirect(w->b, path);
+    slv_build_drop(w->b, &r);
+    return rc;
+}
+
+/*
  * Answers a directory as its index file. One that is there but not in the image ends the search:
  * "static" finds it. 0 or -1.
  */
-static int add_directory(struct builder *w, const struct item *it)
+static int add_index(struct builder *w, const struct item *it)
 {
     struct str path = it->path, names[INDEX_MAX];
     const struct prebuilt_conf *conf;
@@ -226,6 +249,12 @@ static int add_directory(struct builder *w, const struct item *it)
     }
     slv_build_drop(w->b, &r);
     return rc;
+}
+
+/* Adds what a directory is answered with, with its slash and without. 0 or -1. */
+static int add_directory(struct builder *w, const struct item *it)
+{
+    return add_index(w, it) == 0 ? add_redirect(w, it) : -1;
 }
 
 /* Puts the item that is next into the image. 0 or -1. */
@@ -405,8 +434,14 @@ int answer_supply(struct builder *w, const struct supply *s)
             builder_leave_out(w, UNBUILDABLE, 0, obstacle);
         else if (s->origin.size > conf->max_file)
             builder_leave_out(w, TOO_LARGE, 0, NULL);
+        else if (!slv_build_admits(w->b, r, file))
+            builder_leave_out(w, GUARDED, 0, NULL);
         else
             it = make_item(w, s, path, slv_request_type(r, file));
+    }
+    if (it) {
+        it->cache_control = rules_cache_control(conf, path);
+        it->links = render_html(it->type) ? conf->links : STR("");
     }
     slv_build_drop(w->b, &r);
     return it ? enqueue(w, it) : 0;

@@ -19,6 +19,7 @@ static const char *const reason_words[REASONS] = {
     [TOO_LARGE] = "larger than prebuilt_max_file", [NO_FILE] = "neither file nor directory",
     [OUTSIDE] = "links out of the root", [LOOP] = "links to a directory around them",
     [TOO_LONG] = "names too long or too deep", [SUBMODULE] = "submodules",
+    [GUARDED] = "kept out by \"disable_symlinks\"",
     [UNBUILDABLE] = "in locations that depend on the request"
 };
 

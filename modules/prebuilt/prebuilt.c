@@ -11,10 +11,13 @@ static const struct slv_bounds sizes = { 1, INT64_MAX };
 static const struct slv_bounds threads = { 0, 256 };
 
 static const struct slv_bounds keeps = { 0, 16 };
+static const struct slv_word modes[] = {
+    { "off", PREBUILT_OFF }, { "on", PREBUILT_ON }, { "only", PREBUILT_ONLY }, { NULL, 0 }
+};
 
 static const struct slv_directive directives[] = {
-    { "prebuilt", SLV_IN_ANY_HTTP, 1, 1, 0, "on | off", slv_set_flag,
-      SLV_FIELD(struct prebuilt_conf, on), "off", NULL },
+    { "prebuilt", SLV_IN_ANY_HTTP, 1, 1, 0, "on | off | only", slv_set_enum,
+      SLV_FIELD(struct prebuilt_conf, on), "off", modes },
     { "prebuilt_max_file", SLV_IN_ANY_HTTP, 1, 1, 0, "size", slv_set_size,
       SLV_FIELD(struct prebuilt_conf, max_file), "16m", &sizes },
     { "prebuilt_max_size", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "size", slv_set_size,
@@ -31,6 +34,10 @@ static const struct slv_directive directives[] = {
       SLV_FIELD(struct prebuilt_conf, huge_pages), "off", NULL },
     { "prebuilt_source", SLV_IN_SERVER, 1, 1, 0, "directory | image | git:repository#branch",
       prebuilt_set_source, SLV_FIELD(struct prebuilt_conf, source), NULL, NULL },
+    { "prebuilt_rule", SLV_IN_ANY_HTTP, 2, 3, SLV_REPEATS, "[~ | ~*] pattern value", rules_set,
+      SLV_FIELD(struct prebuilt_conf, rules), NULL, NULL },
+    { "prebuilt_preload", SLV_IN_ANY_HTTP, 2, 2, SLV_REPEATS, "uri as", rules_set_preload,
+      SLV_FIELD(struct prebuilt_conf, links), NULL, NULL },
     { .name = NULL }
 };
 
@@ -85,8 +92,19 @@ static int load(struct slv_conf *cf)
 static int content(struct slv_request *r, const void *conf)
 {
     const struct prebuilt_conf *c = conf;
+    int result;
 
-    return c->on ? slv_image_answer(r) : SLV_DECLINED;
+    if (c->on == PREBUILT_OFF)
+        return SLV_DECLINED;
+    result = slv_image_answer(r);
+    if (result != SLV_DECLINED || c->on == PREBUILT_ON)
+        return result;
+    /* Nobody else is to be asked: what comes behind this module looks at the disk. */
+    if (r->method != SLV_GET && r->method != SLV_HEAD) {
+        slv_header_out(r, STR("Allow"), STR("GET, HEAD"));
+        return 405;
+    }
+    return slv_image_there(r) ? 404 : 503;
 }
 
 /* Would answer for the path. */

@@ -7,6 +7,7 @@
  *   source.c     what prebuilt_source names, instead of the root of the host
  *   source_git.c branches of repositories
  *   answer.c     from a file to its answer: is it wanted, what is made of it, and in which order
+ *   rules.c      what the configuration says about fields of answers
  *   render.c     the compressed variants of a body
  *   pool.c       threads that make them
  *
@@ -21,8 +22,20 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+enum prebuilt_mode { PREBUILT_OFF, PREBUILT_ON, PREBUILT_ONLY };
+
+/* prebuilt_rule: the Cache-Control of some paths. */
+struct prebuilt_rule {
+    struct prebuilt_rule *next;
+    struct slv_regex *regex;       /* NULL: the paths that begin with prefix */
+    struct str prefix;
+    struct str value;              /* empty: no such field */
+};
+
 struct prebuilt_conf {
-    bool on;
+    int on;                        /* enum prebuilt_mode */
+    struct prebuilt_rule *rules;   /* in the order of the file: the first that matches holds */
+    struct str links;              /* prebuilt_preload: fields of HTML pages, each with CRLF */
     int64_t max_file;              /* bytes: larger files are left to "static" */
     int64_t max_size;              /* bytes of a whole image */
     int64_t threads;               /* that compress; 0: half as many as there are processors */
@@ -41,6 +54,13 @@ int prebuilt_build(struct slv_build *b, void *conf);
 
 /* Memory that is there, or the message goes out and the process ends. */
 void *prebuilt_need(void *p);
+
+/* ---- rules.c: what the configuration says about fields --------------------------------------- */
+
+slv_setter rules_set, rules_set_preload;
+
+/* The Cache-Control for a path; empty: none. Lives as long as the configuration. */
+struct str rules_cache_control(const struct prebuilt_conf *c, struct str path);
 
 /* ---- render.c: what is made of the bytes of a file ------------------------------------------- */
 
@@ -75,6 +95,9 @@ bool render_negotiable(struct str type);
 
 /* A body of that size can become smaller by more than it costs. */
 bool render_may_pay(size_t size);
+
+/* The media type is that of HTML. */
+bool render_html(struct str type);
 
 /* The media type is one of text. */
 bool render_text(struct str type);
@@ -111,8 +134,8 @@ size_t pool_threads(const struct pool *pool);
 
 /* Why something is left out. */
 enum reason {
-    UNREADABLE, CHANGED, TOO_LARGE, NO_FILE, OUTSIDE, LOOP, TOO_LONG, SUBMODULE, UNBUILDABLE,
-    REASONS
+    UNREADABLE, CHANGED, TOO_LARGE, NO_FILE, OUTSIDE, LOOP, TOO_LONG, SUBMODULE, GUARDED,
+    UNBUILDABLE, REASONS
 };
 
 /* An answer on its way into the image. */

@@ -120,6 +120,12 @@ bool render_negotiable(struct str type)
         || listed(type, compressible, sizeof compressible / sizeof compressible[0]);
 }
 
+/* The media type is that of HTML. */
+bool render_html(struct str type)
+{
+    return str_ieq(bare_type(type), STR("text/html"));
+}
+
 /* The media type is one of text. */
 bool render_text(struct str type)
 {

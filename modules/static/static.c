@@ -702,6 +702,16 @@ static int content(struct slv_request *r, const void *conf)
     return serve_file(r, c);
 }
 
+/* The rule about symbolic links lets the file pass. */
+static bool admits(struct slv_request *r, const void *conf, struct str file)
+{
+    const struct static_conf *c = conf;
+    struct symlink_rule rule = rule_of(r, c);
+    struct static_file f;
+
+    return rule.policy == SYMLINKS_FOLLOW || static_file_stat(file, &rule, &f) == 0;
+}
+
 const struct slv_module module_static = {
     SLV_MODULE_HEADER,
     .name = "static",
@@ -710,4 +720,5 @@ const struct slv_module module_static = {
     .conf_size = sizeof(struct static_conf),
     .finish = finish,
     .content = content,
+    .admits = admits,
 };

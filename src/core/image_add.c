@@ -50,7 +50,7 @@ static void make_head(struct slv_build *b, const struct slv_prebuilt *p,
         .body = { .kind = SLV_BODY_MEM, .data = v->data, .size = (int64_t)v->size }
     };
     struct image_head_input in = {
-        .cache_control = p->cache_control, .coding = (enum coding)v->coding,
+        .cache_control = p->cache_control, .more = p->fields, .coding = (enum coding)v->coding,
         .negotiated = p->negotiated, .drop_expires = expires && expires->kind != EXPIRES_OFF
     };
 
@@ -150,6 +150,51 @@ bool slv_build_has(const struct slv_build *b, struct str path)
 {
     CHECK_OBJ(b, SLV_BUILD_MAGIC);
     return snapshot_has(b->writer, path);
+}
+
+/* A path as it stands in a URI. Bytes that could end a header line are escaped with the others. */
+static struct str escape(struct arena *a, struct str path)
+{
+    static const char plain[] = "/-._~!$&'()*+,;=:@";
+    char *text = arena_alloc(a, path.n * 3 + 1), *end = text;
+
+    for (size_t i = 0; i < path.n; i++) {
+        unsigned char ch = (unsigned char)path.p[i];
+
+        if ((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9')
+            || (ch && strchr(plain, ch))) {
+            *end++ = (char)ch;
+            continue;
+        }
+        *end++ = '%';
+        *end++ = "0123456789ABCDEF"[ch >> 4];
+        *end++ = "0123456789ABCDEF"[ch & 15];
+    }
+    return (struct str){ text, (size_t)(end - text) };
+}
+
+/* Adds a directory without its slash. */
+int slv_build_redirect(struct slv_build *b, struct str path)
+{
+    const struct core_conf *core = core_conf_of(server_route(b->image->server, path, NULL));
+    struct snapshot_new_variant v = {
+        .coding = CODING_IDENTITY, .head = STR("\r\n"), .brief = STR("\r\n"), .body = STR("")
+    };
+    struct snapshot_new_entry e = {
+        .path = path, .kind = SNAPSHOT_REDIRECT, .status = 301, .modified = SNAPSHOT_NO_DATE,
+        .type = STR(""), .variants = &v, .count = 1
+    };
+    int rc;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    AN(path.n > 0 && path.p[0] == '/' && path.p[path.n - 1] != '/');
+    /* Two slashes at the front would name a host. */
+    if (!core->root || !slv_template_literal(core->root->text).p || str_starts(path, STR("//")))
+        return 0;
+    e.extra = arena_printf(&b->scratch, "%.*s/", STR_ARG(escape(&b->scratch, path)));
+    rc = snapshot_add(b->writer, &e);
+    arena_reset(&b->scratch);
+    return rc == 0 ? 0 : image_add_failed(b);
 }
 
 /* ---- What there is already ------------------------------------------------------------------- */
@@ -257,9 +302,80 @@ int slv_build_keep(struct slv_build *b, struct str path, struct str content_type
 
 /* ---- Error pages ----------------------------------------------------------------------------- */
 
+/* Makes the head of one variant of a page, for a status. */
+static struct str page_head(struct slv_build *b, struct str path, int status, bool negotiated,
+                            const struct snapshot_variant *v)
+{
+    struct slv_request *r = request_make(b->config, b->image->server, path);
+    struct slv_response response = {
+        .status = status, .content_type = slv_request_type(r, slv_request_file(r, path)),
+        .body = { .kind = SLV_BODY_MEM, .size = (int64_t)v->body_size }
+    };
+    struct image_head_input in = {
+        .coding = (enum coding)v->coding, .negotiated = negotiated,
+        .fields = request_head_fields(r, &response)
+    };
+    struct image_head head;
+
+    image_head_make(&b->scratch, &in, &head);
+    request_unmake(&r);
+    return head.full;
+}
+
+/* Adds the page that answers with a status, if its file is in the image. 0 or -1. */
+static int add_page(struct slv_build *b, struct str path, int status)
+{
+    struct str key = arena_printf(&b->scratch, "%d %.*s", status, STR_ARG(path));
+    const struct snapshot_entry *e = snapshot_added(b->writer, path);
+    struct snapshot_new_variant heads[CODING_MAX];
+    int rc;
+
+    if (!e || e->kind != SNAPSHOT_FILE || snapshot_has(b->writer, key))
+        return 0;
+    for (unsigned i = 0; i < e->variants; i++)
+        heads[i] = (struct snapshot_new_variant){
+            .brief = STR("\r\n"), .head = page_head(b, path, status, e->flags & SNAPSHOT_VARY,
+                                                    &snapshot_variants(e)[i])
+        };
+    rc = snapshot_add_page(b->writer, key, path, (unsigned)status, heads);
+    arena_reset(&b->scratch);
+    return rc == 0 ? 0 : image_add_failed(b);
+}
+
+/*
+ * Adds the pages that one error_page names. Those that go out with another status than an error's
+ * are answered as ever: only their bodies come from the image.
+ */
+static int add_pages_of(struct slv_build *b, const struct error_page *page)
+{
+    struct str path = slv_template_literal(page->target);
+
+    if (!path.p || !str_starts(path, STR("/")) || memchr(path.p, '?', path.n))
+        return 0;
+    if (page->answer_status >= 0)
+        return page->answer_status >= 400 ? add_page(b, path, page->answer_status) : 0;
+    for (size_t i = 0; i < page->count; i++)
+        if (page->statuses[i] >= 400 && add_page(b, path, page->statuses[i]) != 0)
+            return -1;
+    return 0;
+}
+
+/* Adds the error pages of a block and of those inside. 0 or -1. */
+static int add_block_pages(struct slv_build *b, const struct conf_block *block)
+{
+    if (block->where & (SLV_IN_SERVER | SLV_IN_LOCATION))
+        for (const struct error_page *p = core_conf_of(block)->error_pages; p; p = p->next)
+            if (add_pages_of(b, p) != 0)
+                return -1;
+    for (const struct conf_block *child = block->children; child; child = child->next)
+        if (add_block_pages(b, child) != 0)
+            return -1;
+    return 0;
+}
+
 /* Adds the error pages. */
 int image_add_pages(struct slv_build *b)
 {
     CHECK_OBJ(b, SLV_BUILD_MAGIC);
-    return 0;
+    return add_block_pages(b, b->image->server->block);
 }

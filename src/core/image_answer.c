@@ -157,9 +157,67 @@ static const struct snapshot_entry *entry_for(const struct slv_request *r,
     if (!image->current || (r->method != SLV_GET && r->method != SLV_HEAD))
         return NULL;
     e = snapshot_find(&image->current->snapshot, r->path);
-    if (!e || e->kind != SNAPSHOT_FILE || ctx->error_page || !at_home(r, ctx))
+    if (!e || e->kind > SNAPSHOT_REDIRECT || !at_home(r, ctx))
         return NULL;
     return e;
+}
+
+/* Sends the client from a directory to the same with a slash, as "static" does. */
+static int answer_redirect(struct slv_request *r, const struct snapshot *s,
+                           const struct snapshot_entry *e)
+{
+    struct str target = snapshot_text(s, e->extra, e->extra_size);
+
+    if (r->args.n)
+        target = slv_printf(r, "%.*s?%.*s", STR_ARG(target), STR_ARG(r->args));
+    return slv_redirect(r, 301, target) == 0 ? SLV_DONE : 500;
+}
+
+/* The page that is ready for the status of the error, or NULL. */
+static const struct snapshot_entry *ready_page(struct slv_request *r, const struct context *ctx,
+                                               const struct snapshot *s)
+{
+    const struct snapshot_entry *e;
+
+    /* What was said before, such as WWW-Authenticate, is not in its head. */
+    if (ctx->x->headers_out || ctx->error_status < 400)
+        return NULL;
+    e = snapshot_find(s, slv_printf(r, "%d %.*s", ctx->error_status, STR_ARG(r->path)));
+    return e && e->kind == SNAPSHOT_ERROR_PAGE ? e : NULL;
+}
+
+/*
+ * Answers with an error page, e being the file that it is made of. Where its head has to be made,
+ * for a field or a status that no page was made for, at least the body is there.
+ */
+static int answer_error_page(struct slv_request *r, const struct context *ctx,
+                             struct image_version *version, const struct snapshot_entry *e)
+{
+    const struct snapshot *s = &version->snapshot;
+    const struct snapshot_entry *ready = ready_page(r, ctx, s);
+    const struct snapshot_variant *v = choose(r, ready ? ready : e);
+    struct str coding = image_coding_name((enum coding)v->coding);
+    struct slv_wire wire = {
+        .head = s->base + v->head, .head_size = v->head_size,
+        .body = s->base + v->body, .body_size = v->body_size,
+        .release = unpin, .owner = version
+    };
+    struct slv_response response = {
+        .status = 200, .content_type = snapshot_text(s, e->type, e->type_size),
+        .body = { .kind = SLV_BODY_MEM, .data = wire.body, .size = (int64_t)wire.body_size,
+                  .release = unpin, .owner = version }
+    };
+
+    image_version_ref(version);
+    if (ready) {
+        wire.status = ready->status;
+        return slv_respond_wire(r, &wire) == 0 ? SLV_DONE : 500;
+    }
+    if (e->flags & SNAPSHOT_VARY)
+        slv_header_out(r, STR("Vary"), STR("Accept-Encoding"));
+    if (coding.n)
+        slv_header_out(r, STR("Content-Encoding"), coding);
+    return slv_respond(r, &response) == 0 ? SLV_DONE : 500;
 }
 
 /* The request has preconditions. */
@@ -186,6 +244,10 @@ int slv_image_answer(struct slv_request *r)
     metrics_add(COUNTER_IMAGE_ANSWERS, 1);
     ctx->image_number = version->number;
     s = &version->snapshot;
+    if (e->kind == SNAPSHOT_REDIRECT)
+        return answer_redirect(r, s, e);
+    if (ctx->error_page)
+        return answer_error_page(r, ctx, version, e);
     v = choose(r, e);
     AN(v->coding < CODING_MAX && e->status >= 200);
     if (is_conditional(r))
@@ -211,12 +273,26 @@ int slv_image_answer(struct slv_request *r)
     return slv_respond_wire(r, &wire) == 0 ? SLV_DONE : 500;
 }
 
-/* The path is in the image of the request's host. */
-bool slv_image_has(const struct slv_request *r, struct str path)
+/* There is an image of the request's host. */
+bool slv_image_there(const struct slv_request *r)
 {
     const struct slv_image *image = context_of(r)->server->image;
 
-    return image && image->current && snapshot_find(&image->current->snapshot, path) != NULL;
+    return image && image->current;
+}
+
+/*
+ * A file is under that path in the image of the request's host. A directory without its slash is
+ * none: try_files asks for files.
+ */
+bool slv_image_has(const struct slv_request *r, struct str path)
+{
+    const struct snapshot_entry *e;
+
+    if (!slv_image_there(r))
+        return false;
+    e = snapshot_find(&context_of(r)->server->image->current->snapshot, path);
+    return e && e->kind == SNAPSHOT_FILE;
 }
 
 /* The number of the image that answered. */

@@ -172,7 +172,6 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
-
 /* Looks whether a copied image is the one that answers already. 0, or -1 after logging. */
 static int note_adopted(struct image_job *job)
 {
@@ -207,6 +206,21 @@ int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
     b->adopted = true;
     return note_adopted(b->job);
 }
+
+/* Every module would serve the file. */
+bool slv_build_admits(const struct slv_build *b, struct slv_request *r, struct str file)
+{
+    const struct conf_modules *m = &b->config->modules;
+    const struct context *ctx = context_of(r);
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->list[i]->admits && !m->list[i]->admits(r, ctx->block->confs[i], file))
+            return false;
+    return true;
+}
+
+/* ---- Size and progress ----------------------------------------------------------------------- */
 
 /* The most bytes that the image may have. */
 void slv_build_limit(struct slv_build *b, int64_t bytes)

@@ -99,7 +99,7 @@ void image_head_make(struct arena *a, const struct image_head_input *in, struct 
 
     AN(str_ends(in->fields, STR("\r\n")));
     *out = (struct image_head){ .extra = make_extra(a, in), .etag = STR("") };
-    room = in->fields.n + out->extra.n + 64;
+    room = in->fields.n + out->extra.n + in->more.n + 64;
     out->full.p = full = arena_alloc(a, room);
     out->brief.p = brief = arena_alloc(a, room);
     while (image_head_line(&rest, &line, &name, &value)) {
@@ -113,6 +113,7 @@ void image_head_make(struct arena *a, const struct image_head_input *in, struct 
         append(&out->brief, brief, line);
     }
     append(&out->full, full, out->extra);
+    append(&out->full, full, in->more);
     append(&out->brief, brief, out->extra);
     if (coding.n) {
         append(&out->full, full, STR("Content-Encoding: "));

@@ -13,6 +13,7 @@
 struct image_head_input {
     struct str fields;             /* of the full answer, each with CRLF, and the blank line */
     struct str cache_control;      /* said where fields has none; may be empty */
+    struct str more;               /* more fields of the full answer, each with CRLF, or empty */
     enum coding coding;
     bool negotiated;               /* say Vary */
     bool drop_expires;             /* where there is a Cache-Control: Expires tells the same, in a

@@ -24,6 +24,7 @@
 #define BUFFER_SIZE ((size_t)256 * 1024)
 #define RUN_DIRECT ((size_t)64 * 1024) /* from here on, copying costs more than a call */
 #define FIRST_SLOTS 64u
+#define STORED_ROOM_MAX ((uint64_t)1 << 24) /* of a table that is made without need */
 #define ENTRIES_MAX ((uint64_t)UINT32_MAX * 8 - 8)
 
 /* A body that has been written. */
@@ -114,6 +115,11 @@ void snapshot_writer_previous(struct snapshot_writer *w, const struct snapshot *
     CHECK_OBJ(previous, SNAPSHOT_MAGIC);
     AN(w->count == 0 && w->end == sizeof *previous->header);
     w->previous = previous;
+    /* Most bodies will come again, two or three for each entry: growing would take longer. */
+    while (w->stored_room < 4 * previous->header->entries && w->stored_room < STORED_ROOM_MAX)
+        w->stored_room *= 2;
+    free(w->stored);
+    w->stored = mem_zalloc(w->stored_room * sizeof *w->stored);
     w->run = previous->base + sizeof *previous->header;
 }
 

@@ -7,9 +7,12 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had();
- *                    struct slv_prebuilt has origin and incomplete; slv_build_adopt(); hook image;
- *                    slv_image_number(), slv_image_current()
+ *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had(),
+ *                    slv_build_redirect(), slv_build_adopt(), slv_image_there(),
+ *                    slv_image_number(), slv_image_current(); struct slv_prebuilt has fields,
+ *                    origin and incomplete; hooks image and admits, slv_build_admits();
+ *                    slv_image_answer() answers with error pages, too. Modules have to be
+ *                    compiled again
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
@@ -99,6 +102,13 @@ struct slv_module {
      */
     int (*worker_start)(void);
     void (*worker_stop)(void);
+
+    /*
+     * In the builder: would the content hook serve that file (absolute, NUL behind it) for r, as
+     * far as rules about files go, those about symbolic links for one? What one module refuses is
+     * left out of images.
+     */
+    bool (*admits)(struct slv_request *r, const void *conf, struct str file);
 };
 
 /* What every module puts first. */

@@ -86,6 +86,12 @@ SLV_API void slv_build_drop(struct slv_build *b, struct slv_request **r);
  */
 SLV_API const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r);
 
+/*
+ * Every module would serve that file (absolute, NUL behind it) for r: none has a rule about files
+ * that keeps it out, as "disable_symlinks" may.
+ */
+SLV_API bool slv_build_admits(const struct slv_build *b, struct slv_request *r, struct str file);
+
 /* One representation (RFC 9110 section 8.4.1 on codings). */
 struct slv_variant {
     enum slv_coding coding;
@@ -109,6 +115,7 @@ struct slv_prebuilt {
     bool negotiated;               /* say "Vary: Accept-Encoding", also with one variant */
     const struct slv_variant *variants; /* identity first, each coding at most once */
     size_t count;
+    struct str fields;             /* more fields of 200, each with CRLF; may be empty */
     const struct slv_origin *origin; /* of the file that it is made of; NULL: of none */
     bool incomplete;               /* variants were put off that a later build will make */
 };
@@ -127,6 +134,13 @@ SLV_API int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p);
  * "index" of the directory's has variables. 0 or -1 as above.
  */
 SLV_API int slv_build_alias(struct slv_build *b, struct str path, struct str of);
+
+/*
+ * Answers a new path, that of a directory without its slash, with 301 to the same with it. The core
+ * makes the answer, as it does for files on disk. Adds nothing where the root of its location
+ * depends on the request. 0 or -1 as above.
+ */
+SLV_API int slv_build_redirect(struct slv_build *b, struct str path);
 
 /* The path has been added. */
 SLV_API bool slv_build_has(const struct slv_build *b, struct str path);
@@ -187,9 +201,10 @@ SLV_API void slv_build_say(struct slv_build *b, const char *format, ...)
  * Answers GET and HEAD from the image of the request's host: chooses the variant by Accept-Encoding
  * (the server's order between equals: br, zstd, gzip, identity; identity also where the client
  * accepts nothing that there is), applies preconditions (RFC 9110 section 13) to it, and ranges.
+ * While an error page is being made it answers with the error's status, unconditionally.
  * Returns SLV_DONE; 412; or SLV_DECLINED for other methods, for paths that are not in the image,
- * while an error page is being made, and where the location that serves is not the one of the path.
- * Allocates nothing for a plain request, HEAD or 304.
+ * and where the location that serves is not the one of the path. Never looks at the disk. Allocates
+ * nothing for a plain request, HEAD or 304.
  */
 SLV_API int slv_image_answer(struct slv_request *r);
 
@@ -199,7 +214,10 @@ SLV_API uint64_t slv_image_number(const struct slv_request *r);
 /* The number of the image that answers for the request's host now; 0: there is none. */
 SLV_API uint64_t slv_image_current(const struct slv_request *r);
 
-/* slv_image_answer() would find that path in the image of the request's host. */
+/* There is an image of the request's host. */
+SLV_API bool slv_image_there(const struct slv_request *r);
+
+/* slv_image_answer() would find a file for that path in the image of the request's host. */
 SLV_API bool slv_image_has(const struct slv_request *r, struct str path);
 
 #endif

@@ -184,6 +184,38 @@ static void test_conditions(void)
         }
 }
 
+/* Several ranges of a compressed variant: parts of its bytes, whatever they mean. */
+static void test_multi_ranges(void)
+{
+    static const char *const codings[] = { "br", "zstd", "gzip" };
+    char fields[256], whole[256];
+
+    for (size_t i = 0; i < sizeof codings / sizeof codings[0]; i++) {
+        struct str found, all;
+        size_t n;
+
+        snprintf(fields, sizeof fields, "Accept-Encoding: %s\r\n", codings[i]);
+        CU_ASSERT(get("/index.html", fields) == 200);
+        n = body().n < sizeof whole ? body().n : sizeof whole;
+        CU_ASSERT_FATAL(n > 20);
+        memcpy(whole, body().p, n);
+        snprintf(fields, sizeof fields, "Accept-Encoding: %s\r\nRange: bytes=0-3,10-14\r\n",
+                 codings[i]);
+        SUITE_CHECK(get("/index.html", fields) == 206 && says("Content-Encoding", codings[i]), "%s",
+                    codings[i]);
+        SUITE_CHECK(str_starts(str_of(field("Content-Type")), STR("multipart/byteranges; ")), "%s",
+                    codings[i]);
+        all = body();
+        found.p = memmem(all.p, all.n, "\r\n\r\n", 4);
+        CU_ASSERT_FATAL(found.p != NULL);
+        CU_ASSERT(memcmp(found.p + 4, whole, 4) == 0);
+        all = str_from(all, (size_t)(found.p + 8 - all.p));
+        found.p = memmem(all.p, all.n, "\r\n\r\n", 4);
+        CU_ASSERT_FATAL(found.p != NULL);
+        CU_ASSERT(memcmp(found.p + 4, whole + 10, 5) == 0);
+    }
+}
+
 /* Ranges are of the chosen variant and carry its entity-tag. */
 static void test_ranges(void)
 {
@@ -211,6 +243,7 @@ static void test_ranges(void)
              "Accept-Encoding: gzip\r\nRange: bytes=0-3\r\nIf-Range: %s\r\n", plain);
     CU_ASSERT(get("/index.html", fields) == 200 && decodes_to(long_text()));
 
+    test_multi_ranges();
     CU_ASSERT(get("/index.html", "Accept-Encoding: gzip\r\nRange: bytes=90000-\r\n") == 416);
     CU_ASSERT(says("Content-Encoding", NULL) && field("Content-Range") != NULL);
     CU_ASSERT(ask("HEAD", "/index.html", "Range: bytes=0-3\r\n") == 200);
@@ -287,6 +320,158 @@ static void test_home(void)
     CU_ASSERT(get("/bare/x", "") == 200 && str_eq(body(), STR("hello")) && !from_image());
 }
 
+/* Cache-Control by path, and what pages will need. */
+static void test_rules(void)
+{
+    static const struct {
+        const char *path, *value, *link;
+    } rows[] = {
+        { "/short.html", "max-age=1", "</a.css>; rel=preload; as=style" },
+        { "/SUB/x", NULL, NULL },
+        { "/sub/index.html", "max-age=2", "</a.css>; rel=preload; as=style" },
+        { "/sub/", "max-age=2", "</a.css>; rel=preload; as=style" },
+        { "/empty.css", "max-age=60, must-revalidate", NULL },
+        { "/pixel.png", NULL, NULL },
+        { "/bare/page.html", "private", "</a.css>; rel=preload; as=style" },
+        { "/off/page.html", "max-age=3", "</f.woff2>; rel=preload; as=font; crossorigin" }
+    };
+    static const char *const wrong[] = {
+        "prebuilt_rule sub max-age=1;", "prebuilt_rule = /sub max-age=1;",
+        "prebuilt_rule ~ ( max-age=1;", "prebuilt_rule / \"a\nb\";", "prebuilt_rule /;",
+        "prebuilt_preload /a.css css;", "prebuilt_preload \"/a b\" style;",
+        "prebuilt_preload \"/a>\" style;", "prebuilt_preload \"\" style;", "prebuilt maybe;"
+    };
+
+    CU_ASSERT(serve("prebuilt on; prebuilt_rule /sub/ max-age=2;"
+                    "prebuilt_rule ~* ^/SHORT max-age=1; prebuilt_rule /short never;"
+                    "prebuilt_rule ~ png$ \"\"; prebuilt_preload /a.css style;"
+                    "location /bare/ { add_header Cache-Control private; }"
+                    "location /off/ { prebuilt_rule /off/ max-age=3;"
+                    " prebuilt_preload /f.woff2 font; }") == 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (get(rows[i].path, "") == 404)
+            continue;
+        SUITE_CHECK(from_image() && says("Cache-Control", rows[i].value), "%s", rows[i].path);
+        SUITE_CHECK(says("Link", rows[i].link), "%s", rows[i].path);
+        /* A 304 says how long the answer stays fresh, but nothing of its contents. */
+        SUITE_CHECK(get(rows[i].path, "If-None-Match: *\r\n") == 304, "%s", rows[i].path);
+        SUITE_CHECK(says("Cache-Control", rows[i].value) && says("Link", NULL), "%s",
+                    rows[i].path);
+        if (get(rows[i].path, "Range: bytes=0-1\r\n") == 206)
+            SUITE_CHECK(says("Cache-Control", rows[i].value), "%s", rows[i].path);
+    }
+    drop();
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        SUITE_CHECK((config = load(wrong[i])) == NULL, "%s", wrong[i]);
+}
+
+/* Directories without their slash, for whatever name and query the client used. */
+static void test_redirects(void)
+{
+    put("www/a b?/index.html", "odd");
+    CU_ASSERT(serve("prebuilt only; location /off { absolute_redirect off; }"
+                    "location /by { root $document_root; }"
+                    "location /bare { try_files $uri $uri/page.html =404; }") == 0);
+    CU_ASSERT(get("/sub", "") == 301);
+    CU_ASSERT(says("Location", "http://example.com:8080/sub/"));
+    CU_ASSERT(ask("HEAD", "/sub?a=b&c", "") == 301 && body().n == 0);
+    CU_ASSERT(says("Location", "http://example.com:8080/sub/?a=b&c"));
+    CU_ASSERT(get("/a%20b%3f", "") == 301);
+    CU_ASSERT(says("Location", "http://example.com:8080/a%20b%3F/"));
+    CU_ASSERT(get("/off", "If-None-Match: *\r\nRange: bytes=0-1\r\n") == 301);
+    CU_ASSERT(says("Location", "/off/"));
+    CU_ASSERT(ask("POST", "/sub", "Content-Length: 0\r\n") == 405);
+    /* Where the root depends on the request there is nothing to be known. */
+    CU_ASSERT(get("/by", "") == 404);
+    /* try_files asks for files, and a directory is none. */
+    CU_ASSERT(get("/bare", "") == 200 && str_eq(body(), STR("page")));
+    CU_ASSERT(serve("prebuilt on;") == 0);
+    CU_ASSERT(ask("POST", "/sub", "Content-Length: 0\r\n") == 301);
+}
+
+/* Nothing but the image answers. */
+static void test_only(void)
+{
+    put("www/late.html", "before");
+    CU_ASSERT(serve("prebuilt only; prebuilt_max_file 10k; location /off/ { prebuilt on; }") == 0);
+    CU_ASSERT(get("/short.html", "") == 200 && from_image());
+    put("www/later.html", "after");
+    files_read = 0;
+    CU_ASSERT(get("/later.html", "") == 404);
+    CU_ASSERT(get("/index.html", "") == 404);
+    CU_ASSERT(get("/bare/", "") == 404);
+    CU_ASSERT(ask("DELETE", "/short.html", "") == 405 && says("Allow", "GET, HEAD"));
+    CU_ASSERT(ask("POST", "/nothing", "Content-Length: 0\r\n") == 405);
+    CU_ASSERT(ask("HEAD", "/nothing", "") == 404 && files_read == 0);
+    put("www/off/later.html", "after");
+    CU_ASSERT(get("/off/later.html", "") == 200 && !from_image());
+    /* Without an image nobody can say what there is. */
+    CU_ASSERT(serve("prebuilt only; prebuilt_max_size 4k;") == -1);
+    CU_ASSERT(get("/short.html", "") == 503);
+}
+
+/* Error pages: ready for their status, in all variants, without conditions and ranges. */
+static void test_error_pages(void)
+{
+    char etag[64], fields[256];
+
+    put("www/404.html", long_text());
+    put("www/made.html", long_text() + 500);
+    CU_ASSERT(serve("prebuilt only; error_page 404 410 /404.html; error_page 403 =404 /404.html;"
+                    "error_page 401 500 /made.html; error_page 402 = /made.html;"
+                    "add_header X-Always yes always; add_header X-Good yes;"
+                    "location = /gone { return 410; } location = /forbidden { return 403; }"
+                    "location = /login { return 401; } location = /pay { return 402; }"
+                    "location = /broken { error_page 404 /nothing.html; }"
+                    "location = /404.html { internal; add_header X-Page yes always; }") == 0);
+    CU_ASSERT(get("/nothing", "") == 404 && str_eq(body(), str_of(long_text())));
+    CU_ASSERT(says("Content-Type", "text/html; charset=utf-8") && says("X-Page", "yes"));
+    CU_ASSERT(says("ETag", NULL) && says("Last-Modified", NULL) && says("Accept-Ranges", NULL));
+    CU_ASSERT(says("Cache-Control", NULL) && says("Vary", "Accept-Encoding"));
+    CU_ASSERT(get("/nothing", "Accept-Encoding: br\r\n") == 404 && decodes_to(long_text()));
+    CU_ASSERT(says("Content-Encoding", "br"));
+    CU_ASSERT(get("/nothing", "Range: bytes=0-1\r\nIf-None-Match: *\r\n") == 404);
+    CU_ASSERT(str_eq(body(), str_of(long_text())) && says("Content-Range", NULL));
+    CU_ASSERT(ask("HEAD", "/nothing", "") == 404 && body().n == 0);
+    CU_ASSERT(says("Content-Length", "20000"));
+    CU_ASSERT(get("/gone", "") == 410 && says("X-Page", "yes"));
+    CU_ASSERT(get("/forbidden", "Accept-Encoding: zstd\r\n") == 404 && decodes_to(long_text()));
+    CU_ASSERT(get("/404.html", "") == 404 && says("X-Page", "yes"));
+    CU_ASSERT(get("/login", "Accept-Encoding: gzip\r\n") == 401);
+    CU_ASSERT(decodes_to(long_text() + 500) && says("X-Always", "yes") && says("X-Good", NULL));
+    /* Its head is not ready, but its body is. */
+    CU_ASSERT(get("/pay", "Accept-Encoding: br\r\n") == 200 && decodes_to(long_text() + 500));
+    CU_ASSERT(says("Vary", "Accept-Encoding") && says("X-Good", "yes"));
+    CU_ASSERT(get("/broken", "") == 404 && body().n < 400);
+    /* A method that is refused has a field of its own. */
+    CU_ASSERT(serve("prebuilt only; error_page 405 412 416 /made.html;") == 0);
+    CU_ASSERT(ask("DELETE", "/short.html", "Accept-Encoding: zstd\r\n") == 405);
+    CU_ASSERT(says("Allow", "GET, HEAD") && decodes_to(long_text() + 500));
+    CU_ASSERT(get("/short.html", "Range: bytes=100-\r\n") == 416);
+    CU_ASSERT(says("Content-Range", "bytes */5") && str_eq(body(), str_of(long_text() + 500)));
+    CU_ASSERT(get("/short.html", "If-Match: \"x\"\r\n") == 412);
+    CU_ASSERT(str_eq(body(), str_of(long_text() + 500)));
+    /* The page itself answers as every file does. */
+    CU_ASSERT(get("/made.html", "") == 200);
+    snprintf(etag, sizeof etag, "%s", field("ETag"));
+    snprintf(fields, sizeof fields, "If-None-Match: %s\r\n", etag);
+    CU_ASSERT(get("/made.html", fields) == 304);
+}
+
+/* disable_symlinks keeps out of the image what it keeps from being served. */
+static void test_symlinks(void)
+{
+    CU_ASSERT(serve("prebuilt on; disable_symlinks on;") == 0);
+    CU_ASSERT(get("/short.html", "") == 200 && from_image());
+    CU_ASSERT(get("/link.html", "") == 403);
+    CU_ASSERT(serve("prebuilt only; disable_symlinks on;") == 0);
+    CU_ASSERT(get("/link.html", "") == 404);
+    CU_ASSERT(serve("prebuilt only; disable_symlinks if_not_owner;") == 0);
+    CU_ASSERT(get("/link.html", "") == 200 && from_image());
+    CU_ASSERT(serve("prebuilt on; location = /link.html { disable_symlinks on; }") == 0);
+    CU_ASSERT(get("/link.html", "") == 403 && get("/short.html", "") == 200 && from_image());
+}
+
 /* A warm connection is answered without a call of the allocator. */
 static void test_no_allocation(void)
 {
@@ -330,6 +515,8 @@ int main(void)
         { "conditions", test_conditions }, { "ranges", test_ranges },
         { "settings", test_settings }, { "roots", test_roots },
         { "inherited alias", test_inherited_alias }, { "home", test_home },
+        { "rules", test_rules }, { "redirects", test_redirects }, { "only", test_only },
+        { "error pages", test_error_pages }, { "symbolic links", test_symlinks },
         { "no allocation", test_no_allocation }, CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {

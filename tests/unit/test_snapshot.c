@@ -640,8 +640,9 @@ static void test_heads(void)
     arena_init(&a, 1024);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct image_head_input in = {
-            str_of(rows[i].fields), str_of(rows[i].cache_control), rows[i].coding,
-            rows[i].negotiated, rows[i].drop_expires
+            .fields = str_of(rows[i].fields), .cache_control = str_of(rows[i].cache_control),
+            .coding = rows[i].coding, .negotiated = rows[i].negotiated,
+            .drop_expires = rows[i].drop_expires
         };
 
         image_head_make(&a, &in, &out);
