@@ -5,6 +5,9 @@
  * that path is one with "prebuilt on" and would open this very file does it become an answer.
  * Answers wait in a queue while threads make their variants, and go into the image in the order of
  * the walk, so that it does not depend on how fast the threads are.
+ *
+ * What an earlier image has of the same file is used again: without reading the file where it
+ * looks as it did, and otherwise where its bytes turn out to be the same.
  */
 #include "prebuilt.h"
 
@@ -19,15 +22,23 @@
 /* On their way at a time. A body that is larger than all of them waits for them and goes alone. */
 #define ITEMS_MAX 4096u
 #define BYTES_MAX ((size_t)64 * 1024 * 1024)
+/* Bytes of files for which br and zstd are made while somebody waits: a second or two. */
+#define HASTE_MAX ((size_t)1024 * 1024)
+
+#define QUICK (1u << SLV_CODING_GZIP)
+#define SLOW (1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD)
 
 struct item {
     struct item *next;
     enum { ITEM_FILE, ITEM_DIRECTORY } kind;
-    struct str path, file;         /* views of text */
-    struct str type;
-    struct timespec modified;
+    struct str path, file, type;   /* views of text */
+    struct slv_origin origin;
     bool negotiated;
-    char *data;                    /* the file's bytes; owned */
+    bool incomplete;               /* br and zstd were put off */
+    bool keep;                     /* all is as the earlier image has it, but perhaps its head */
+    char *data;                    /* the file's bytes; NULL: the earlier image has them */
+    size_t cost;                   /* bytes in memory while it waits */
+    struct slv_variant old[SLV_CODING_COUNT]; /* of the earlier image; size 0: none */
     struct render_work work;
     char text[];
 };
@@ -70,7 +81,7 @@ static bool read_bytes(int fd, char *data, size_t size)
 static char *read_file(struct builder *w, const struct supply *s)
 {
     int fd = openat(s->dir, s->name, READ_FLAGS | (s->linked ? 0 : O_NOFOLLOW));
-    size_t size = (size_t)s->size;
+    size_t size = (size_t)s->origin.size;
     struct stat after;
     char *data;
 
@@ -86,7 +97,7 @@ static char *read_file(struct builder *w, const struct supply *s)
     else
         size++;
     close(fd);
-    if (size > (size_t)s->size)
+    if (size > (size_t)s->origin.size)
         return data;
     free(data);
     return NULL;
@@ -139,29 +150,45 @@ static void drop_item(struct item *it)
 }
 
 /* Adds the answer of a file. 0 or -1. */
-static int add_file(struct builder *w, struct item *it)
+static int make_answer(struct builder *w, struct item *it)
 {
     struct slv_variant variants[SLV_CODING_COUNT] = {
         { SLV_CODING_IDENTITY, it->work.data, it->work.size }
     };
     struct slv_prebuilt p = {
-        .path = it->path, .modified = it->modified, .content_type = it->type,
+        .path = it->path, .modified = it->origin.modified, .content_type = it->type,
         .cache_control = STR(CACHE_CONTROL), .negotiated = it->negotiated,
-        .variants = variants, .count = 1
+        .variants = variants, .count = 1, .origin = &it->origin, .incomplete = it->incomplete
     };
 
     for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++) {
-        if (it->work.made[c].n == 0)
-            continue;
-        variants[p.count++] = (struct slv_variant){
-            (enum slv_coding)c, it->work.made[c].p, it->work.made[c].n
-        };
-        w->made[c]++;
-        w->made_bytes[c] += it->work.made[c].n;
+        if (it->work.made[c].n > 0)
+            variants[p.count++] = (struct slv_variant){
+                (enum slv_coding)c, it->work.made[c].p, it->work.made[c].n
+            };
+        else if (it->old[c].size > 0)
+            variants[p.count++] = it->old[c];
     }
-    if (slv_build_add(w->b, &p) != 0)
+    return slv_build_add(w->b, &p);
+}
+
+/* Adds the answer of a file, or takes it over. 0 or -1. */
+static int add_file(struct builder *w, struct item *it)
+{
+    bool kept = false;
+
+    if (it->keep && slv_build_keep(w->b, it->path, it->type, &it->origin, &kept) != 0)
         return -1;
+    if (!kept && make_answer(w, it) != 0)
+        return -1;
+    for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++) {
+        size_t size = it->work.made[c].n ? it->work.made[c].n : it->old[c].size;
+
+        w->made[c] += size > 0;
+        w->made_bytes[c] += size;
+    }
     w->files++;
+    w->put_off += it->incomplete;
     w->bytes += it->work.size;
     return 0;
 }
@@ -215,7 +242,7 @@ static int finish_first(struct builder *w)
     if (!w->items)
         w->items_end = &w->items;
     w->item_count--;
-    w->bytes_in_flight -= it->work.size;
+    w->bytes_in_flight -= it->cost;
     if (it->work.failed)
         prebuilt_need(NULL);
     rc = it->kind == ITEM_FILE ? add_file(w, it) : add_directory(w, it);
@@ -233,12 +260,12 @@ static int enqueue(struct builder *w, struct item *it)
     int rc = 0;
 
     while (rc == 0 && w->items
-           && (w->item_count >= ITEMS_MAX || w->bytes_in_flight + it->work.size > BYTES_MAX))
+           && (w->item_count >= ITEMS_MAX || w->bytes_in_flight + it->cost > BYTES_MAX))
         rc = finish_first(w);
     *w->items_end = it;
     w->items_end = &it->next;
     w->item_count++;
-    w->bytes_in_flight += it->work.size;
+    w->bytes_in_flight += it->cost;
     if (it->work.wanted)
         pool_submit(w->pool, &it->work);
     else if (w->items == it && rc == 0)
@@ -270,25 +297,111 @@ void answer_forget(struct builder *w)
 
 /* ---- What is at hand ------------------------------------------------------------------------- */
 
+/* What a file looks like. */
+static struct slv_origin origin_of(const struct stat *st)
+{
+    return (struct slv_origin){
+        .device = st->st_dev, .inode = st->st_ino, .size = st->st_size,
+        .modified = st->st_mtim, .changed = st->st_ctim
+    };
+}
+
+/* Two times are the same. */
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* The file is the one that the earlier image was made of, so that it need not be read. */
+static bool same_file(const struct slv_earlier *e, const struct supply *s)
+{
+    const struct slv_origin *o = &s->origin;
+
+    return e->settled && e->origin.device == o->device && e->origin.inode == o->inode
+        && e->origin.size == o->size && same_time(&e->origin.changed, &o->changed)
+        && (s->hashed || same_time(&e->origin.modified, &o->modified));
+}
+
+/* Decides which variants are taken over, made, or put off. e: NULL: there is nothing to be had. */
+static void plan(struct builder *w, struct item *it, const struct slv_earlier *e)
+{
+    size_t size = it->work.size;
+
+    if (!it->negotiated || !render_may_pay(size)) {
+        it->keep = e && e->count == 1 && !e->incomplete;
+        return;
+    }
+    it->work.wanted = QUICK | SLOW;
+    if (e && e->negotiated) {
+        for (size_t i = 1; i < e->count; i++)
+            it->old[e->variants[i].coding] = e->variants[i];
+        it->work.gzip_size = it->old[SLV_CODING_GZIP].size;
+        it->work.wanted = e->incomplete ? SLOW : 0;
+    }
+    if (it->work.wanted & SLOW && !slv_build_thorough(w->b)) {
+        it->incomplete = w->haste + size > HASTE_MAX;
+        if (it->incomplete)
+            it->work.wanted &= ~SLOW;
+        else
+            w->haste += size;
+    }
+    it->keep = e && e->negotiated && it->work.wanted == 0 && it->incomplete == e->incomplete;
+}
+
+/* The file may be read under this configuration, whoever read it for the earlier image. */
+static bool may_read(const struct supply *s)
+{
+    return s->st == NULL || faccessat(s->dir, s->name, R_OK, AT_EACCESS) == 0;
+}
+
+/*
+ * Gets the bytes of the file at hand: *data is NULL where they are those of the earlier image.
+ * False: left out.
+ */
+static bool get_bytes(struct builder *w, const struct supply *s, const struct slv_earlier *e,
+                      char **data)
+{
+    *data = NULL;
+    if (e && same_file(e, s)) {
+        /* Under another configuration the process may be another user's. */
+        if (e->same_config || may_read(s))
+            return true;
+        builder_leave_out(w, UNREADABLE, errno, NULL);
+        return false;
+    }
+    *data = s->read(w, s);
+    if (!*data)
+        return false;
+    w->read++;
+    if (e && e->origin.size == s->origin.size
+        && memcmp(*data, e->variants[0].data, (size_t)s->origin.size) == 0) {
+        free(*data);
+        *data = NULL;
+    }
+    return true;
+}
+
 /* The item for a file that is wanted; NULL: left out. */
 static struct item *make_item(struct builder *w, const struct supply *s, struct str path,
                               struct str type)
 {
-    char *data = s->read(w, s);
+    struct slv_earlier earlier;
+    bool known = slv_build_earlier(w->b, path, &earlier);
     struct item *it;
+    char *data;
 
-    if (!data)
+    if (!get_bytes(w, s, known ? &earlier : NULL, &data))
         return NULL;
     it = new_item(w, path, type);
     it->kind = ITEM_FILE;
-    it->modified = s->modified;
+    it->origin = s->origin;
     it->negotiated = render_negotiable(type);
     it->data = data;
-    it->work.data = data;
-    it->work.size = (size_t)s->size;
+    it->work.data = data ? data : earlier.variants[0].data;
+    it->work.size = (size_t)s->origin.size;
     it->work.text = render_text(type);
-    if (it->negotiated)
-        it->work.wanted = 1u << SLV_CODING_GZIP | 1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD;
+    plan(w, it, data ? NULL : &earlier);
+    it->cost = data || it->work.wanted ? it->work.size : 0;
     return it;
 }
 
@@ -313,7 +426,7 @@ int answer_supply(struct builder *w, const struct supply *s)
         obstacle = slv_build_obstacle(w->b, r);
         if (obstacle)
             builder_leave_out(w, UNBUILDABLE, 0, obstacle);
-        else if (s->size > conf->max_file)
+        else if (s->origin.size > conf->max_file)
             builder_leave_out(w, TOO_LARGE, 0, NULL);
         else
             it = make_item(w, s, path, slv_request_type(r, file));
@@ -326,8 +439,8 @@ int answer_supply(struct builder *w, const struct supply *s)
 int answer_file(struct builder *w, int dir, const char *name, const struct stat *st, bool linked)
 {
     struct supply s = {
-        .size = st->st_size, .modified = st->st_mtim, .read = read_file, .dir = dir, .name = name,
-        .st = st, .linked = linked
+        .origin = origin_of(st), .read = read_file, .dir = dir, .name = name, .st = st,
+        .linked = linked
     };
 
     return answer_supply(w, &s);

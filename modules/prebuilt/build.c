@@ -125,6 +125,10 @@ static void summarize(const struct builder *w)
 
     for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++)
         append(text, sizeof text, ", %lu as %s with %llu", w->made[c], names[c], w->made_bytes[c]);
+    if (w->read < w->files)
+        append(text, sizeof text, ", %lu read", w->read);
+    if (w->put_off)
+        append(text, sizeof text, ", %lu without br and zstd for now", w->put_off);
     append(text, sizeof text, ", image of %lld bytes, in %lld ms",
            (long long)slv_build_size(w->b), (long long)builder_elapsed(w));
     for (int i = 0; i < REASONS; i++) {

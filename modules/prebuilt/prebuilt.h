@@ -69,6 +69,9 @@ void renderer_free(struct renderer **rd);
  */
 bool render_negotiable(struct str type);
 
+/* A body of that size can become smaller by more than it costs. */
+bool render_may_pay(size_t size);
+
 /* The media type is one of text. */
 bool render_text(struct str type);
 
@@ -135,7 +138,8 @@ struct builder {
     size_t item_count, bytes_in_flight;
 
     int64_t began, said;           /* milliseconds */
-    unsigned long files, directories, left_out[REASONS], messages;
+    size_t haste;                  /* bytes of files for which slow variants were made at once */
+    unsigned long files, read, put_off, directories, left_out[REASONS], messages;
     unsigned long made[SLV_CODING_COUNT];
     unsigned long long bytes, made_bytes[SLV_CODING_COUNT];
 };
@@ -175,8 +179,8 @@ bool source_fits(const struct builder *w, struct slv_request *r, struct str path
 
 /* A file to be, whoever has it. */
 struct supply {
-    int64_t size;
-    struct timespec modified;
+    struct slv_origin origin;
+    bool hashed;                   /* the origin follows from the bytes, but for modified */
     /* Its bytes, on the heap, with room for one more; NULL: not to be had, which has been said. */
     char *(*read)(struct builder *w, const struct supply *s);
     /* Of whoever has it: a name in a directory, ... */

@@ -198,18 +198,29 @@ static bool make(struct renderer *rd, struct render_work *work, enum slv_coding 
     return true;
 }
 
+/* The most bytes that a variant of so many may have. */
+static size_t most_of(size_t size)
+{
+    size_t most = size / 10 * 9 + size % 10 * 9 / 10;
+
+    return size < SIZE_LEAST || most <= CODING_FIELD_SIZE ? 0 : most - CODING_FIELD_SIZE;
+}
+
+/* A body of that size can become smaller by more than it costs. */
+bool render_may_pay(size_t size)
+{
+    return most_of(size) > 0;
+}
+
 /*
  * Makes the variants: a variant pays where it is at least a tenth smaller than the body, the field
  * that it costs included, and smaller than what gzip makes of it.
  */
 void render_run(struct renderer *rd, struct render_work *work)
 {
-    size_t most = work->size / 10 * 9 + work->size % 10 * 9 / 10, gzip;
+    size_t most = most_of(work->size), gzip;
     char *room;
 
-    if (work->size < SIZE_LEAST || most <= CODING_FIELD_SIZE)
-        return;
-    most -= CODING_FIELD_SIZE;
     if (most > rd->size) {
         room = realloc(rd->room, most);
         if (!room) {

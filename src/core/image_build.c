@@ -1,36 +1,19 @@
 /*
  * image_build.c - what a module's build hook is given: the host's directories, requests that nobody
- * sent, and a writer that knows what heads look like.
+ * sent, and a place to put answers (image_add.c).
  */
-#include "core/images.h"
+#include "core/image_build.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
-#include "core/image_head.h"
 #include "core/location.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define SCRATCH_SIZE ((size_t)8 * 1024)
-#define ETAG_ROOM 35               /* two quotes, 32 digits, NUL */
-
-struct slv_build {
-    unsigned magic;
-#define SLV_BUILD_MAGIC 0xb1d9c0deu
-    struct image_job *job;
-    const struct config *config;
-    const struct slv_image *image;
-    const char *name;              /* of the host */
-    struct arena arena;            /* as long as the build */
-    struct arena scratch;          /* as long as one answer */
-    struct snapshot_writer *writer;
-    struct slv_tree *trees;
-    size_t tree_count, tree_room;
-    bool adopted;                  /* the image is one that was made elsewhere */
-};
 
 _Static_assert((int)SLV_CODING_IDENTITY == CODING_IDENTITY && (int)SLV_CODING_GZIP == CODING_GZIP
                && (int)SLV_CODING_BR == CODING_BR && (int)SLV_CODING_ZSTD == CODING_ZSTD
@@ -187,123 +170,7 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
-/* ---- Answers --------------------------------------------------------------------------------- */
-
-/* The entity-tag of a body: the hash of its bytes, which is the same on every machine. */
-static struct str make_etag(const struct slv_variant *v, char out[ETAG_ROOM])
-{
-    uint64_t hash[2];
-    int n;
-
-    snapshot_body_hash((struct str){ v->data, v->size }, hash);
-    n = snprintf(out, ETAG_ROOM, "\"%016llx%016llx\"", (unsigned long long)hash[1],
-                 (unsigned long long)hash[0]);
-    AN(n == ETAG_ROOM - 1);
-    return (struct str){ out, (size_t)n };
-}
-
-/*
- * Asks the core for the head of one variant. A request of its own, because asking leaves traces in
- * it.
- */
-static void make_head(struct slv_build *b, const struct slv_prebuilt *p,
-                      const struct slv_variant *v, struct image_head *out)
-{
-    struct slv_request *r = request_make(b->config, b->image->server, p->path);
-    const struct expires *expires = context_of(r)->core->expires;
-    char etag[ETAG_ROOM];
-    struct slv_response response = {
-        .status = 200, .content_type = p->content_type, .etag = make_etag(v, etag),
-        .last_modified = p->modified.tv_sec > 0 ? p->modified.tv_sec : 0,
-        .body = { .kind = SLV_BODY_MEM, .data = v->data, .size = (int64_t)v->size }
-    };
-    struct image_head_input in = {
-        .cache_control = p->cache_control, .coding = (enum coding)v->coding,
-        .negotiated = p->negotiated, .drop_expires = expires && expires->kind != EXPIRES_OFF
-    };
-
-    exchange_of(r)->accept_ranges_out = context_of(r)->core->max_ranges != 0;
-    in.fields = request_head_fields(r, &response);
-    image_head_make(&b->scratch, &in, out);
-    request_unmake(&r);
-}
-
-/* Says why the image cannot grow. Always -1. */
-static int report_failure(struct slv_build *b)
-{
-    int error;
-    const char *reason = snapshot_writer_reason(b->writer, &error);
-
-    log_error(error, "the prebuilt image of \"%s\" cannot be made: %s", b->name, reason);
-    return -1;
-}
-
-/* Adds an answer. */
-int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p)
-{
-    struct snapshot_new_variant variants[CODING_MAX];
-    struct image_head heads[CODING_MAX];
-    struct snapshot_new_entry e = {
-        .path = p->path, .kind = SNAPSHOT_FILE, .status = 200,
-        .flags = p->negotiated ? SNAPSHOT_VARY : 0,
-        .modified = p->modified.tv_sec > 0 ? p->modified.tv_sec : SNAPSHOT_NO_DATE,
-        .modified_ns = (uint32_t)p->modified.tv_nsec, .type = p->content_type,
-        .variants = variants, .count = p->count
-    };
-    int rc;
-
-    CHECK_OBJ(b, SLV_BUILD_MAGIC);
-    AN(p->count >= 1 && p->count <= CODING_MAX);
-    AN(p->path.n > 0 && p->path.p[0] == '/');
-    for (size_t i = 0; i < p->count; i++) {
-        const struct slv_variant *v = &p->variants[i];
-
-        make_head(b, p, v, &heads[i]);
-        variants[i] = (struct snapshot_new_variant){
-            .coding = (enum coding)v->coding, .head = heads[i].full, .brief = heads[i].brief,
-            .etag = heads[i].etag, .body = { v->data, v->size }
-        };
-    }
-    e.extra = heads[0].extra;
-    rc = snapshot_add(b->writer, &e);
-    arena_reset(&b->scratch);
-    if (rc == 0 && b->job->added)
-        b->job->added(b->job->arg, p->variants[0].size);
-    return rc == 0 ? 0 : report_failure(b);
-}
-
-/* All names of "index" in a path's location are plain. */
-static bool plain_index(const struct server *s, struct str path)
-{
-    const struct text_list *index = core_conf_of(server_route(s, path, NULL))->index;
-
-    for (size_t i = 0; index && i < index->count; i++)
-        if (!slv_template_literal(index->texts[i]).p)
-            return false;
-    return true;
-}
-
-/* Adds another path for an answer. */
-int slv_build_alias(struct slv_build *b, struct str path, struct str of)
-{
-    const struct server *s = b->image->server;
-
-    CHECK_OBJ(b, SLV_BUILD_MAGIC);
-    /*
-     * Otherwise the request is to be redirected inside, as "index" does: the other location may ask
-     * for a password.
-     */
-    if (server_route(s, path, NULL) != server_route(s, of, NULL) || !plain_index(s, path))
-        return 0;
-    return snapshot_add_alias(b->writer, path, of) == 0 ? 0 : report_failure(b);
-}
-
-/* The path has been added. */
-bool slv_build_has(const struct slv_build *b, struct str path)
-{
-    CHECK_OBJ(b, SLV_BUILD_MAGIC);
-    return snapshot_has(b->writer, path);
-}
+/* ---- Size and progress ----------------------------------------------------------------------- */
 
 /* Takes an image that was made elsewhere. */
 int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
@@ -367,6 +234,24 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Writes out what was added. 0 or -1. */
+static int finish(struct slv_build *b, int64_t began)
+{
+    int64_t given = b->job->built;
+    struct snapshot_stamp stamp = {
+        .generation = b->job->number, .began = given ? given : began,
+        .built = given ? given : wall_ms(), .put_off = b->job->put_off
+    };
+
+    if (b->adopted)
+        return 0;
+    if (image_add_pages(b) != 0)
+        return -1;
+    if (snapshot_finish(b->writer, &stamp, &b->job->unchanged) == 0)
+        return 0;
+    return image_add_failed(b);
+}
+
 /* Runs the hook and completes the image. */
 int image_build(struct image_job *job)
 {
@@ -374,22 +259,26 @@ int image_build(struct image_job *job)
     struct slv_build b = {
         .magic = SLV_BUILD_MAGIC, .job = job, .config = job->config, .image = image
     };
+    int64_t began = wall_ms();
     int rc;
 
     AN(job->fd >= 0 && image->server != NULL);
+    job->unchanged = false;
+    job->put_off = 0;
     arena_init(&b.arena, 4096);
     arena_init(&b.scratch, SCRATCH_SIZE);
     b.name = arena_cstr(&b.arena, image_name(image));
     b.writer = snapshot_writer_new(job->fd, INT64_MAX);
+    if (job->previous)
+        snapshot_writer_previous(b.writer, job->previous);
     find_trees(&b, image->server->block);
     arena_reset(&b.scratch);
     rc = image->module->build(&b, (void *)image_conf(b.config, image, image->server->block));
     if (rc != 0)
         log_error(0, "module \"%s\" gave up the prebuilt image of \"%s\"", image->module->name,
                   b.name);
-    else if (!b.adopted
-             && snapshot_finish(b.writer, job->number, job->built ? job->built : wall_ms()) != 0)
-        rc = report_failure(&b);
+    else
+        rc = finish(&b, began);
     snapshot_writer_free(&b.writer);
     free(b.trees);
     arena_free(&b.scratch);

@@ -81,6 +81,8 @@ struct image_job {
     int fd;                        /* empty; gets the image, which is not sealed here */
     uint64_t number;               /* of the image: goes into its header */
     int64_t built;                 /* likewise: milliseconds since the epoch; 0: the present */
+    bool portable;                 /* for another machine: what the files were there is left out, so
+                                      that equal files make equal images */
     const struct snapshot *previous; /* an earlier image of this host, or NULL: what it holds of
                                         files that have not changed is taken over */
     bool same_config;              /* previous was made under this very configuration, so that its
@@ -101,10 +103,10 @@ int image_build(struct image_job *job);
 
 /*
  * Copies an image that was made elsewhere into the job's descriptor, verifies the copy whole and
- * gives it the job's number. max: bytes that it may have. 0; -1 with *reason (a constant) and
- * *error (an errno value, or 0).
+ * gives it the job's number; or finds it unchanged. max: bytes that it may have. 0; -1 with *reason
+ * (a constant) and *error (an errno value, or 0).
  */
-int image_adopt(const struct image_job *job, const char *path, uint64_t max, const char **reason,
+int image_adopt(struct image_job *job, const char *path, uint64_t max, const char **reason,
                 int *error);
 
 /* What messages call its host: the first server_name, or "_". */

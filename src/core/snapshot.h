@@ -3,7 +3,7 @@
  *
  * An image is one immutable run of bytes, in a sealed memfd or in a file. All numbers are little
  * endian, all structs are 8-aligned, and all offsets are 64-bit and count from the image's first
- * byte unless their comment says otherwise. Version 1:
+ * byte unless their comment says otherwise. Version 2:
  *
  *     header     256 bytes: magic, sizes, checksums, and the table of the sections that follow
  *     BYTES      heads, bodies and small texts; equal bodies lie there once. A body follows the
@@ -12,12 +12,14 @@
  *     INDEX      a power of two of 8-byte slots, at most half of them used: linear probing from the
  *                low bits of the path's XXH3-64; a slot holds the upper 32 bits as a tag, so that
  *                a record is touched only when it is almost certainly the one
+ *     SOURCES    for builders, not for answers: what the files looked like that entries were made
+ *                of, so that the next build need not read those which have not changed
  *
- * Sections of unknown kind are skipped by a reader, so that what builders need (what a file looked
- * like when it was read) can be added without a new version. A key that does not begin with '/'
- * cannot be asked for by a client: that is the room for error pages ("404 /404.html") and the like.
+ * Sections of unknown kind are skipped by a reader. A key that does not begin with '/' cannot be
+ * asked for by a client: that is the room for error pages ("404 /404.html").
  *
- * The same entries in the same order make the same bytes; only generation and build time differ.
+ * The same entries in the same order make the same bytes, whether they were made anew or taken over
+ * from an earlier image; only the header's numbers and times and SOURCES differ.
  */
 #ifndef SLV_CORE_SNAPSHOT_H
 #define SLV_CORE_SNAPSHOT_H
@@ -28,27 +30,33 @@
 
 #include <stdint.h>
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 #define SNAPSHOT_VARIANTS_MAX CODING_MAX
-#define SNAPSHOT_SECTIONS_MAX 6
+#define SNAPSHOT_SECTIONS_MAX 5
 #define SNAPSHOT_PATH_MAX 65535u
 #define SNAPSHOT_NO_DATE INT64_MIN
 
 /* The first bytes of every image: not text, and damaged by whatever rewrites line ends. */
 #define SNAPSHOT_MARK "\x8fSLVIMG\n"
 
-enum snapshot_section_kind { SNAPSHOT_BYTES = 1, SNAPSHOT_ENTRIES, SNAPSHOT_INDEX };
+enum snapshot_section_kind {
+    SNAPSHOT_BYTES = 1, SNAPSHOT_ENTRIES, SNAPSHOT_INDEX, SNAPSHOT_SOURCES
+};
 
 /* What an entry is. A reader passes over kinds that it does not know. */
 enum snapshot_kind {
     SNAPSHOT_FILE,                 /* a file, or a directory by its index: in variants */
-    SNAPSHOT_REDIRECT,             /* one variant, a status from 301 to 308 */
-    SNAPSHOT_ERROR_PAGE            /* answers with its status, unconditionally */
+    SNAPSHOT_REDIRECT,             /* a directory without its slash: extra is the path to go to, as
+                                      it stands in a URI. The core makes the answer, because
+                                      Location names what the client used */
+    SNAPSHOT_ERROR_PAGE            /* answers with its status, unconditionally; the key is the
+                                      status, a space and the path of the page */
 };
 
 /* Bits of an entry's flags. */
 enum {
-    SNAPSHOT_VARY = 1 << 0         /* has, or could have had, variants in several codings */
+    SNAPSHOT_VARY = 1 << 0,        /* has, or could have had, variants in several codings */
+    SNAPSHOT_PUT_OFF = 1 << 1      /* lacks variants that a thorough build would make */
 };
 
 struct snapshot_section {
@@ -63,14 +71,18 @@ struct snapshot_header {
     uint32_t header_size;          /* of this struct */
     uint64_t size;                 /* of the image */
     uint64_t generation;
-    int64_t built;                 /* milliseconds since the epoch */
+    int64_t began;                 /* milliseconds since the epoch: before the first file was read */
+    int64_t built;                 /* likewise: when all was written */
     uint64_t entries;              /* records, and slots in use */
     uint64_t slots;                /* a power of two */
     uint32_t probes;               /* slots to look at for a path, at most */
     uint32_t sections;             /* entries of section[] in use */
-    uint64_t sum[2];               /* XXH3-128 of all behind the header, low half first */
+    uint64_t put_off;              /* files that lack variants which a thorough build would make */
+    uint64_t content[2];           /* XXH3-128 of BYTES, ENTRIES and INDEX, low half first: two images
+                                      with the same one answer alike */
+    uint64_t sum[2];               /* the same of all behind the header */
     struct snapshot_section section[SNAPSHOT_SECTIONS_MAX];
-    uint64_t reserved[3];          /* 0 */
+    uint64_t reserved[2];          /* 0 */
     uint64_t header_sum;           /* XXH3-64 of the header before this field */
 };
 
@@ -100,7 +112,7 @@ struct snapshot_entry {
     uint16_t status;
     uint8_t kind;                  /* enum snapshot_kind */
     uint8_t variants;              /* 1 to SNAPSHOT_VARIANTS_MAX, each coding once */
-    uint32_t modified_ns;
+    uint32_t source;               /* 1 + its place in SOURCES; 0: not made of a file */
     int64_t modified;              /* seconds since the epoch, or SNAPSHOT_NO_DATE */
     uint64_t type;                 /* the media type, where a head is made anew (ranges) */
     uint64_t extra;                /* likewise: fields that the location would not add by itself */
@@ -109,6 +121,14 @@ struct snapshot_entry {
     uint32_t extra_size;
 };
 
+/* What a file looked like when it was read: with the same values it is the same file. */
+struct snapshot_source {
+    uint64_t device, inode, size;
+    int64_t modified, changed;     /* seconds since the epoch */
+    uint32_t modified_ns, changed_ns;
+};
+
+_Static_assert(sizeof(struct snapshot_source) == 48, "sources are part of the format");
 _Static_assert(sizeof(struct snapshot_header) == 256, "the header is part of the format");
 _Static_assert(sizeof(struct snapshot_variant) == 64, "variants are part of the format");
 _Static_assert(sizeof(struct snapshot_entry) == 48, "entries are part of the format");
@@ -125,6 +145,8 @@ struct snapshot {
     const char *base;
     const char *entries;           /* the ENTRIES section */
     const struct snapshot_slot *slots;
+    const struct snapshot_source *sources; /* of files that entries were made of */
+    uint64_t source_count;
     const struct snapshot_header *header;
 };
 
@@ -150,6 +172,13 @@ const struct snapshot_entry *snapshot_find(const struct snapshot *s, struct str 
  */
 const struct snapshot_entry *snapshot_next(const struct snapshot *s,
                                            const struct snapshot_entry *e);
+
+/* What the file looked like that an entry was made of; NULL where it was made of none. */
+static inline const struct snapshot_source *snapshot_source(const struct snapshot *s,
+                                                            const struct snapshot_entry *e)
+{
+    return e->source ? &s->sources[e->source - 1] : NULL;
+}
 
 uint64_t snapshot_hash(struct str path);
 uint64_t snapshot_header_sum(const struct snapshot_header *h);
@@ -190,16 +219,20 @@ struct snapshot_new_variant {
     struct str head, brief;
     struct str etag;               /* a part of brief, or empty */
     struct str body;
+    const uint64_t *hash;          /* of the body, where it is known; NULL: it is computed */
 };
 
-/* An entry to be written. All views are read before snapshot_add() returns. */
+/*
+ * An entry to be written. All views are read before snapshot_add() returns, but for those of the
+ * earlier image.
+ */
 struct snapshot_new_entry {
     struct str path;
     enum snapshot_kind kind;
     unsigned status, flags;
     int64_t modified;
-    uint32_t modified_ns;
     struct str type, extra;
+    const struct snapshot_source *source; /* NULL: not made of a file */
     const struct snapshot_new_variant *variants; /* identity first, each coding once */
     size_t count;
 };
@@ -218,6 +251,13 @@ struct snapshot_stats {
  */
 struct snapshot_writer *snapshot_writer_new(int fd, uint64_t max_size);
 void snapshot_writer_limit(struct snapshot_writer *w, uint64_t max_size);
+
+/*
+ * An earlier image, which must stay mapped as long as w. Bytes that are given to the writer from
+ * there are not copied one by one: as long as they follow each other there, they go over in one
+ * piece. To be called before the first entry.
+ */
+void snapshot_writer_previous(struct snapshot_writer *w, const struct snapshot *previous);
 void snapshot_writer_free(struct snapshot_writer **w);
 
 /* The path has been added. */
@@ -230,10 +270,36 @@ int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e);
 int snapshot_add_alias(struct snapshot_writer *w, struct str path, struct str of);
 
 /*
- * Writes entries, index and, last of all, the header: until then the file begins with zero bytes
- * and no reader takes it. 0 or -1.
+ * Adds an entry of the earlier image under its path, which must be new, as it is; source: what its
+ * file looks like now, or NULL. 0 or -1 likewise.
  */
-int snapshot_finish(struct snapshot_writer *w, uint64_t generation, int64_t built);
+int snapshot_take(struct snapshot_writer *w, const struct snapshot_entry *e,
+                  const struct snapshot_source *source);
+
+/*
+ * Adds an entry of another kind under key with the bodies of one that was added before: heads has
+ * head and brief for each of its variants. 0 or -1 likewise.
+ */
+int snapshot_add_page(struct snapshot_writer *w, struct str key, struct str of, unsigned status,
+                      const struct snapshot_new_variant *heads);
+
+/* The entry of a path that has been added, with its variants, until the next one is; or NULL. */
+const struct snapshot_entry *snapshot_added(const struct snapshot_writer *w, struct str path);
+
+/* What the header is to say of the image. */
+struct snapshot_stamp {
+    uint64_t generation;
+    int64_t began, built;          /* milliseconds since the epoch */
+    uint64_t put_off;
+};
+
+/*
+ * Writes entries, index, sources and, last of all, the header: until then the file begins with zero
+ * bytes and no reader takes it. Where the earlier image has the same contents and as much was put
+ * off in it, the file is left empty instead and *unchanged is set. 0 or -1.
+ */
+int snapshot_finish(struct snapshot_writer *w, const struct snapshot_stamp *stamp,
+                    bool *unchanged);
 
 /* Why a call failed: a constant text; *error is set to an errno value or 0. */
 const char *snapshot_writer_reason(const struct snapshot_writer *w, int *error);

@@ -103,7 +103,7 @@ static int check_variant(const struct snapshot_variant *v, const struct region *
 }
 
 /* Checks the record at an offset of ENTRIES; returns its size, or 0 after refuse(). */
-static uint32_t check_entry(const char *base, const struct region *entries,
+static uint32_t check_entry(const struct snapshot *s, const struct region *entries,
                             const struct region *bytes, uint64_t at, const char **reason)
 {
     uint64_t room = entries->size - at;
@@ -115,7 +115,7 @@ static uint32_t check_entry(const char *base, const struct region *entries,
     AN(at <= entries->size && at % 8 == 0);
     if (room < sizeof *e)
         return refuse(reason, "an entry lies outside"), 0;
-    record = base + entries->offset + at;
+    record = s->base + entries->offset + at;
     e = record;
     if (e->path_size > SNAPSHOT_PATH_MAX || e->size > room || e->size % 8 != 0
         || e->size != snapshot_variants_at(e->path_size) + e->variants * sizeof *v)
@@ -126,6 +126,10 @@ static uint32_t check_entry(const char *base, const struct region *entries,
         return refuse(reason, "an entry has an impossible status"), 0;
     if (!within(bytes, e->type, e->type_size) || !within(bytes, e->extra, e->extra_size))
         return refuse(reason, "a text lies outside"), 0;
+    if (e->source > s->source_count)
+        return refuse(reason, "what an entry was made of lies outside"), 0;
+    if (e->kind == SNAPSHOT_REDIRECT && (e->extra_size == 0 || s->base[e->extra] != '/'))
+        return refuse(reason, "a redirect leads nowhere"), 0;
     v = snapshot_variants(e);
     for (unsigned i = 0; i < e->variants; i++) {
         if (v[i].coding >= CODING_MAX || (codings >> v[i].coding & 1)
@@ -149,7 +153,7 @@ static int check_records(const struct snapshot *s, const struct region *entries,
     uint32_t size;
 
     for (; at < entries->size; at += size, count++) {
-        size = check_entry(s->base, entries, bytes, at, reason);
+        size = check_entry(s, entries, bytes, at, reason);
         if (size == 0)
             return -1;
         begins[at / 512] |= UINT64_C(1) << (at / 8 % 64);
@@ -210,6 +214,27 @@ static int check_sum(const struct snapshot_header *h, const char *base, const ch
     return 0;
 }
 
+/* Finds out what the entries were made of: the section may be missing. */
+static int find_sources(struct snapshot *s, const char **reason)
+{
+    const struct snapshot_header *h = s->header;
+    struct region sources;
+    const void *first;
+
+    for (unsigned i = 0; i < h->sections; i++) {
+        if (h->section[i].kind != SNAPSHOT_SOURCES)
+            continue;
+        if (!find_section(h, SNAPSHOT_SOURCES, &sources)
+            || sources.size % sizeof *s->sources != 0)
+            return refuse(reason, "the section of its sources has an impossible size");
+        first = s->base + sources.offset;
+        s->sources = first;
+        s->source_count = sources.size / sizeof *s->sources;
+        return 0;
+    }
+    return 0;
+}
+
 /* Checks an image and makes it ready to be read. */
 int snapshot_check(const void *base, size_t size, bool whole, struct snapshot *out,
                    const char **reason)
@@ -231,6 +256,8 @@ int snapshot_check(const void *base, size_t size, bool whole, struct snapshot *o
     s.entries = s.base + entries.offset;
     s.mask = h->slots - 1;
     s.probes = h->probes;
+    if (find_sources(&s, reason) != 0)
+        return -1;
     if (whole && check_sum(h, base, reason) != 0)
         return -1;
     if (check_contents(&s, &entries, &bytes, reason) != 0)

@@ -4,6 +4,11 @@
  * Bodies and heads go to the file as they come; entries and index are kept in memory and follow at
  * the end. Everything goes through write(), which fills a memfd twice as fast as a mapping does and
  * leaves no writable mapping that would forbid the seal.
+ *
+ * Most builds change little. So what is given is compared with what comes next in the earlier image,
+ * and as long as it is the same nothing is done but counting: it is the "run", and when it ends it
+ * is written in one piece from where it lies. A build that ends as it began, within one run that is
+ * the whole earlier image, has written nothing, and the image is unchanged.
  */
 #define XXH_INLINE_ALL
 #include "core/snapshot.h"
@@ -17,6 +22,7 @@
 #include <xxhash.h>
 
 #define BUFFER_SIZE ((size_t)256 * 1024)
+#define RUN_DIRECT ((size_t)64 * 1024) /* from here on, copying costs more than a call */
 #define FIRST_SLOTS 64u
 #define ENTRIES_MAX ((uint64_t)UINT32_MAX * 8 - 8)
 
@@ -24,6 +30,7 @@
 struct stored {
     uint64_t hash[2];
     uint64_t offset, size;         /* size 0: a free place in the table */
+    uint64_t from;                 /* where the earlier image has it; 0: it came from elsewhere */
 };
 
 struct snapshot_writer {
@@ -34,6 +41,9 @@ struct snapshot_writer {
     uint64_t end;                  /* of what has been written, the buffer included */
     char *buffer;                  /* what is not in the file yet: the last bytes before end */
     size_t buffered;
+    const struct snapshot *previous; /* the earlier image, or NULL */
+    const char *run;               /* where it goes on as the new one does; NULL: nowhere */
+    size_t run_size;               /* bytes behind the buffer that are not in the file either */
     XXH3_state_t *sum;             /* over all behind the header */
 
     char *entries;                 /* the records */
@@ -49,6 +59,8 @@ struct snapshot_writer {
     struct stored *stored;         /* open addressing, at most half full */
     uint64_t stored_count, stored_room;
     uint64_t shared;
+    struct snapshot_source *sources;
+    uint32_t source_count, source_room;
 
     const char *reason;            /* of the first failure, or NULL */
     int error;
@@ -95,6 +107,16 @@ void snapshot_writer_limit(struct snapshot_writer *w, uint64_t max_size)
     w->max_size = max_size;
 }
 
+/* Notes the earlier image. The bytes of both begin behind their headers. */
+void snapshot_writer_previous(struct snapshot_writer *w, const struct snapshot *previous)
+{
+    CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
+    CHECK_OBJ(previous, SNAPSHOT_MAGIC);
+    AN(w->count == 0 && w->end == sizeof *previous->header);
+    w->previous = previous;
+    w->run = previous->base + sizeof *previous->header;
+}
+
 /* Frees a writer. */
 void snapshot_writer_free(struct snapshot_writer **pw)
 {
@@ -107,6 +129,7 @@ void snapshot_writer_free(struct snapshot_writer **pw)
     free((char *)w->type.p);
     free((char *)w->extra.p);
     free(w->stored);
+    free(w->sources);
     free(w->slots);
     free(w->entries);
     free(w->buffer);
@@ -133,20 +156,27 @@ static int write_all(struct snapshot_writer *w, const char *p, size_t size, uint
     return 0;
 }
 
-/* Writes out the buffer. */
-static int flush(struct snapshot_writer *w)
+/* Writes out the buffer, behind which there is no run. */
+static int flush_buffer(struct snapshot_writer *w)
 {
     size_t n = w->buffered;
 
+    AN(w->run_size == 0);
     w->buffered = 0;
     return write_all(w, w->buffer, n, w->end - n);
+}
+
+/* Bytes of the image if it were finished now. */
+static uint64_t size_now(const struct snapshot_writer *w)
+{
+    return w->end + w->entries_size + w->slot_count * sizeof *w->slots
+        + w->source_count * sizeof *w->sources;
 }
 
 /* Says whether the image would still be small enough with more bytes in it. */
 static int check_room(struct snapshot_writer *w, uint64_t more)
 {
-    uint64_t room = w->max_size;
-    uint64_t need = w->end + w->entries_size + w->slot_count * sizeof *w->slots;
+    uint64_t room = w->max_size, need = size_now(w);
 
     if (w->reason)
         return -1;
@@ -155,22 +185,73 @@ static int check_room(struct snapshot_writer *w, uint64_t more)
     return 0;
 }
 
-/* Appends bytes; *at is where they came to lie. */
-static int put(struct snapshot_writer *w, const void *data, size_t size, uint64_t *at)
+/* Appends bytes to buffer or file. */
+static int append(struct snapshot_writer *w, const char *data, size_t size, size_t direct)
 {
-    *at = w->end;
-    if (size == 0)
-        return 0;
+    AN(w->run_size == 0);
     XXH3_128bits_update(w->sum, data, size);
-    if (size > BUFFER_SIZE - w->buffered && flush(w) != 0)
+    if (size > BUFFER_SIZE - w->buffered && flush_buffer(w) != 0)
         return -1;
-    if (size > BUFFER_SIZE) {
-        if (write_all(w, data, size, w->end) != 0)
+    if (size > direct) {
+        if (flush_buffer(w) != 0 || write_all(w, data, size, w->end) != 0)
             return -1;
     } else {
         memcpy(w->buffer + w->buffered, data, size);
         w->buffered += size;
     }
+    w->end += size;
+    return 0;
+}
+
+/* Ends the run: from here on the new image goes another way. */
+static int end_run(struct snapshot_writer *w)
+{
+    const char *run = w->run;
+    size_t size = w->run_size;
+
+    w->run = NULL;
+    w->run_size = 0;
+    if (size == 0)
+        return 0;
+    w->end -= size;
+    return append(w, run, size, RUN_DIRECT);
+}
+
+/* Brings everything into the file. */
+static int flush(struct snapshot_writer *w)
+{
+    return end_run(w) == 0 ? flush_buffer(w) : -1;
+}
+
+/* How many bytes of the earlier image there are from p on; 0 where p does not point into it. */
+static size_t previous_from(const struct snapshot_writer *w, const char *p)
+{
+    const struct snapshot *s = w->previous;
+
+    return s && p >= s->base && p < s->base + s->header->size
+        ? (size_t)(s->base + s->header->size - p) : 0;
+}
+
+/* Appends bytes; *at is where they came to lie. */
+static int put(struct snapshot_writer *w, const void *data, size_t size, uint64_t *at)
+{
+    const char *next = w->run ? w->run + w->run_size : NULL;
+
+    *at = w->end;
+    if (size == 0)
+        return 0;
+    if (next && size <= previous_from(w, next)
+        && (data == next || memcmp(data, next, size) == 0)) {
+        w->run_size += size;
+        w->end += size;
+        return 0;
+    }
+    if (end_run(w) != 0)
+        return -1;
+    if (previous_from(w, data) == 0)
+        return append(w, data, size, BUFFER_SIZE);
+    w->run = data;
+    w->run_size = size;
     w->end += size;
     return 0;
 }
@@ -262,12 +343,34 @@ static void grow_stored(struct snapshot_writer *w)
     free(old);
 }
 
+/*
+ * Finds a body that was written before. *stored: its place in the table, or the one that it is to
+ * have; NULL where the body is empty. True: it is there.
+ */
+static bool find_body(struct snapshot_writer *w, struct str body, const uint64_t hash[2],
+                      struct stored **stored)
+{
+    uint64_t from;
+
+    *stored = NULL;
+    if (body.n == 0)
+        return false;
+    grow_stored(w);
+    *stored = find_stored(w, hash, body.n);
+    if ((*stored)->size == 0)
+        return false;
+    from = previous_from(w, body.p) ? (uint64_t)(body.p - w->previous->base) : 0;
+    if (from && from == (*stored)->from)
+        return true;
+    return flush(w) == 0 && same_bytes(w, body, (*stored)->offset);
+}
+
 /* Writes head and body of a variant, one behind the other if the body is new. */
 static int put_variant(struct snapshot_writer *w, const struct snapshot_new_variant *from,
                        struct snapshot_variant *v)
 {
-    struct stored *stored = NULL;
-    bool shared = false;
+    struct stored *stored;
+    bool shared;
 
     AN(from->head.n >= 2 && from->brief.n >= 2);
     if (from->head.n > UINT32_MAX || from->brief.n > UINT16_MAX)
@@ -282,16 +385,11 @@ static int put_variant(struct snapshot_writer *w, const struct snapshot_new_vari
         v->etag_at = (uint16_t)(from->etag.p - from->brief.p);
         v->etag_size = (uint8_t)from->etag.n;
     }
-    snapshot_body_hash(from->body, v->hash);
-    if (from->body.n > 0) {
-        grow_stored(w);
-        stored = find_stored(w, v->hash, from->body.n);
-        if (stored->size > 0) {
-            if (flush(w) != 0)
-                return -1;
-            shared = same_bytes(w, from->body, stored->offset);
-        }
-    }
+    if (from->hash)
+        memcpy(v->hash, from->hash, sizeof v->hash);
+    else
+        snapshot_body_hash(from->body, v->hash);
+    shared = find_body(w, from->body, v->hash, &stored);
     if (put(w, from->brief.p, from->brief.n, &v->brief) != 0
         || put(w, from->head.p, from->head.n, &v->head) != 0)
         return -1;
@@ -303,7 +401,8 @@ static int put_variant(struct snapshot_writer *w, const struct snapshot_new_vari
     if (put(w, from->body.p, from->body.n, &v->body) != 0)
         return -1;
     if (stored && stored->size == 0) {
-        *stored = (struct stored){ { v->hash[0], v->hash[1] }, v->body, v->body_size };
+        *stored = (struct stored){ { v->hash[0], v->hash[1] }, v->body, v->body_size,
+            previous_from(w, from->body.p) ? (uint64_t)(from->body.p - w->previous->base) : 0 };
         w->stored_count++;
     }
     return 0;
@@ -412,14 +511,27 @@ static int check_new(struct snapshot_writer *w, struct str path, uint64_t size)
     return check_room(w, size + w->slot_count * sizeof *w->slots * (w->count >= w->slot_count / 2));
 }
 
+/* Notes what a file looked like; returns its number, from 1 on, or 0 where there is none. */
+static uint32_t add_source(struct snapshot_writer *w, const struct snapshot_source *source)
+{
+    if (!source)
+        return 0;
+    if (w->source_count == w->source_room) {
+        w->source_room = w->source_room * 2 + 256;
+        w->sources = mem_resize(w->sources, w->source_room, sizeof *w->sources);
+    }
+    w->sources[w->source_count++] = *source;
+    return w->source_count;
+}
+
 /* Adds an entry. */
 int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e)
 {
     struct snapshot_variant variants[SNAPSHOT_VARIANTS_MAX];
     struct snapshot_entry record = {
         .path_size = (uint32_t)e->path.n, .status = (uint16_t)e->status, .kind = (uint8_t)e->kind,
-        .variants = (uint8_t)e->count, .modified = e->modified, .modified_ns = e->modified_ns,
-        .flags = (uint16_t)e->flags, .type_size = (uint16_t)e->type.n,
+        .variants = (uint8_t)e->count, .modified = e->modified, .flags = (uint16_t)e->flags,
+        .type_size = (uint16_t)e->type.n,
         .extra_size = (uint32_t)e->extra.n
     };
     uint64_t size = snapshot_variants_at(record.path_size) + e->count * sizeof variants[0];
@@ -429,6 +541,7 @@ int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e)
     AN(e->count >= 1 && e->count <= SNAPSHOT_VARIANTS_MAX);
     AN(e->variants[0].coding == CODING_IDENTITY && !snapshot_has(w, e->path));
     AN(e->type.n <= UINT16_MAX && e->extra.n <= UINT32_MAX);
+    bytes += e->source ? sizeof *e->source : 0;
     for (size_t i = 0; i < e->count; i++)
         bytes += e->variants[i].head.n + e->variants[i].brief.n + e->variants[i].body.n;
     if (check_new(w, e->path, size + bytes) != 0
@@ -441,8 +554,36 @@ int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e)
     record.size = (uint32_t)size;
     record.type = w->type_at;
     record.extra = w->extra_at;
+    record.source = add_source(w, e->source);
     memcpy((char *)new_entry(w, &record, e->path) + snapshot_variants_at(record.path_size),
            variants, e->count * sizeof variants[0]);
+    return 0;
+}
+
+/* The entry of a path that has been added. */
+const struct snapshot_entry *snapshot_added(const struct snapshot_writer *w, struct str path)
+{
+    const struct snapshot_slot *slot;
+    uint32_t probes;
+
+    CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
+    slot = find_slot(w, path, snapshot_hash(path), &probes);
+    return slot->entry ? entry_at(w, ((uint64_t)slot->entry - 1) * 8) : NULL;
+}
+
+/* Adds a record with these variants under a new path. */
+static int add_record(struct snapshot_writer *w, struct snapshot_entry record, struct str path,
+                      const struct snapshot_variant *variants)
+{
+    size_t size = record.variants * sizeof *variants;
+
+    AN(!snapshot_has(w, path));
+    record.path_size = (uint32_t)path.n;
+    record.size = (uint32_t)(snapshot_variants_at(record.path_size) + size);
+    if (check_new(w, path, record.size) != 0)
+        return -1;
+    memcpy((char *)new_entry(w, &record, path) + snapshot_variants_at(record.path_size), variants,
+           size);
     return 0;
 }
 
@@ -450,55 +591,154 @@ int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e)
 int snapshot_add_alias(struct snapshot_writer *w, struct str path, struct str of)
 {
     struct snapshot_variant variants[SNAPSHOT_VARIANTS_MAX];
+    const struct snapshot_entry *e = snapshot_added(w, of);
+
+    AN(e != NULL);
+    memcpy(variants, snapshot_variants(e), e->variants * sizeof variants[0]);
+    return add_record(w, *e, path, variants);
+}
+
+/* Adds a page with the bodies of another entry. */
+int snapshot_add_page(struct snapshot_writer *w, struct str key, struct str of, unsigned status,
+                      const struct snapshot_new_variant *heads)
+{
+    struct snapshot_variant variants[SNAPSHOT_VARIANTS_MAX];
+    const struct snapshot_entry *e = snapshot_added(w, of);
     struct snapshot_entry record;
-    const struct snapshot_entry *e;
-    struct snapshot_slot *slot;
-    uint32_t probes;
+
+    AN(e != NULL && e->kind == SNAPSHOT_FILE);
+    record = *e;
+    record.status = (uint16_t)status;
+    record.kind = SNAPSHOT_ERROR_PAGE;
+    record.modified = SNAPSHOT_NO_DATE;
+    record.flags &= SNAPSHOT_VARY;
+    memcpy(variants, snapshot_variants(e), e->variants * sizeof variants[0]);
+    for (unsigned i = 0; i < record.variants; i++) {
+        struct snapshot_variant *v = &variants[i];
+
+        AN(heads[i].head.n >= 2 && heads[i].brief.n >= 2 && heads[i].etag.n == 0);
+        AN(heads[i].head.n <= UINT32_MAX && heads[i].brief.n <= UINT16_MAX);
+        v->head_size = (uint32_t)heads[i].head.n;
+        v->brief_size = (uint32_t)heads[i].brief.n;
+        v->etag_at = v->etag_size = 0;
+        if (check_room(w, heads[i].head.n + heads[i].brief.n) != 0
+            || put(w, heads[i].brief.p, heads[i].brief.n, &v->brief) != 0
+            || put(w, heads[i].head.p, heads[i].head.n, &v->head) != 0)
+            return -1;
+    }
+    return add_record(w, record, key, variants);
+}
+
+/* Adds an entry of the earlier image. */
+int snapshot_take(struct snapshot_writer *w, const struct snapshot_entry *e,
+                  const struct snapshot_source *source)
+{
+    const struct snapshot_variant *v = snapshot_variants(e);
+    struct snapshot_new_variant variants[SNAPSHOT_VARIANTS_MAX];
+    const struct snapshot *s;
 
     CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
-    slot = find_slot(w, of, snapshot_hash(of), &probes);
-    AN(slot->entry != 0 && !snapshot_has(w, path));
-    e = entry_at(w, ((uint64_t)slot->entry - 1) * 8);
-    memcpy(variants, snapshot_variants(e), e->variants * sizeof variants[0]);
-    record = *e;
-    record.path_size = (uint32_t)path.n;
-    record.size = (uint32_t)(snapshot_variants_at(record.path_size)
-                             + record.variants * sizeof variants[0]);
-    if (check_new(w, path, record.size) != 0)
-        return -1;
-    memcpy((char *)new_entry(w, &record, path) + snapshot_variants_at(record.path_size),
-           variants, record.variants * sizeof variants[0]);
-    return 0;
+    s = w->previous;
+    CHECK_OBJ(s, SNAPSHOT_MAGIC);
+    for (unsigned i = 0; i < e->variants; i++)
+        variants[i] = (struct snapshot_new_variant){
+            .coding = (enum coding)v[i].coding,
+            .head = snapshot_text(s, v[i].head, v[i].head_size),
+            .brief = snapshot_text(s, v[i].brief, v[i].brief_size),
+            .etag = snapshot_text(s, v[i].brief + v[i].etag_at, v[i].etag_size),
+            .body = snapshot_text(s, v[i].body, v[i].body_size), .hash = v[i].hash
+        };
+    return snapshot_add(w, &(struct snapshot_new_entry){
+        .path = snapshot_path(e), .kind = (enum snapshot_kind)e->kind, .status = e->status,
+        .flags = e->flags, .modified = e->modified,
+        .type = snapshot_text(s, e->type, e->type_size),
+        .extra = snapshot_text(s, e->extra, e->extra_size), .source = source,
+        .variants = variants, .count = e->variants });
+}
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
+/* The current sum, low half first. */
+static void take_sum(const struct snapshot_writer *w, uint64_t out[2])
+{
+    XXH128_hash_t sum = XXH3_128bits_digest(w->sum);
+
+    out[0] = sum.low64;
+    out[1] = sum.high64;
+}
+
+/* The section of the earlier image has exactly these bytes. */
+static bool same_section(const struct snapshot *s, unsigned kind, const void *data, uint64_t size)
+{
+    for (unsigned i = 0; i < s->header->sections; i++)
+        if (s->header->section[i].kind == kind)
+            return s->header->section[i].size == size
+                && (data == s->base + s->header->section[i].offset
+                    || memcmp(data, s->base + s->header->section[i].offset, size) == 0);
+    return false;
+}
+
+/* All that was given is the earlier image, from its beginning to its end. */
+static bool same_as_previous(const struct snapshot_writer *w)
+{
+    const struct snapshot *s = w->previous;
+
+    return s && w->run == s->base + sizeof *s->header
+        && w->end == sizeof *s->header + w->run_size
+        && same_section(s, SNAPSHOT_BYTES, w->run, w->run_size)
+        && same_section(s, SNAPSHOT_ENTRIES, w->entries, w->entries_size)
+        && same_section(s, SNAPSHOT_INDEX, w->slots, w->slot_count * sizeof *w->slots);
+}
+
+/* Appends a section. */
+static int put_section(struct snapshot_writer *w, struct snapshot_header *h, unsigned kind,
+                       const void *data, uint64_t size)
+{
+    struct snapshot_section *section = &h->section[h->sections++];
+
+    AN(h->sections <= SNAPSHOT_SECTIONS_MAX && size % 8 == 0);
+    *section = (struct snapshot_section){ .kind = kind, .size = size };
+    return put(w, data, size, &section->offset);
+}
+
+/* Leaves the file empty, because the earlier image holds the same. */
+static int leave_empty(struct snapshot_writer *w, bool *unchanged)
+{
+    *unchanged = true;
+    return ftruncate(w->fd, 0) == 0 ? 0 : fail(w, "emptying its file failed", errno);
 }
 
 /* Completes the image. */
-int snapshot_finish(struct snapshot_writer *w, uint64_t generation, int64_t built)
+int snapshot_finish(struct snapshot_writer *w, const struct snapshot_stamp *stamp, bool *unchanged)
 {
     struct snapshot_header h = {
         .mark = SNAPSHOT_MARK, .version = SNAPSHOT_VERSION, .header_size = sizeof h,
-        .generation = generation, .built = built, .entries = w->count, .slots = w->slot_count,
-        .probes = w->probes, .sections = 3
+        .generation = stamp->generation, .began = stamp->began, .built = stamp->built,
+        .entries = w->count, .slots = w->slot_count, .probes = w->probes, .sections = 1,
+        .put_off = stamp->put_off
     };
-    XXH128_hash_t sum;
-    uint64_t at;
+    const struct snapshot_header *old = w->previous ? w->previous->header : NULL;
 
     CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
+    *unchanged = false;
     if (check_room(w, 16) != 0)
         return -1;
+    if (old && old->put_off == h.put_off && same_as_previous(w))
+        return leave_empty(w, unchanged);
     h.section[0] = (struct snapshot_section){ SNAPSHOT_BYTES, 0, sizeof h, w->end - sizeof h };
-    if (put_padding(w) != 0 || put(w, w->entries, w->entries_size, &at) != 0)
+    if (put_padding(w) != 0
+        || put_section(w, &h, SNAPSHOT_ENTRIES, w->entries, w->entries_size) != 0
+        || put_section(w, &h, SNAPSHOT_INDEX, w->slots, w->slot_count * sizeof *w->slots) != 0
+        || flush(w) != 0)
         return -1;
-    h.section[1] = (struct snapshot_section){ SNAPSHOT_ENTRIES, 0, at, w->entries_size };
-    AN(at % 8 == 0 && w->entries_size % 8 == 0);
-    if (put(w, w->slots, w->slot_count * sizeof *w->slots, &at) != 0 || flush(w) != 0)
+    take_sum(w, h.content);
+    if (old && old->put_off == h.put_off && memcmp(old->content, h.content, sizeof h.content) == 0)
+        return leave_empty(w, unchanged);
+    if (put_section(w, &h, SNAPSHOT_SOURCES, w->sources, w->source_count * sizeof *w->sources) != 0
+        || flush(w) != 0)
         return -1;
-    h.section[2] = (struct snapshot_section){
-        SNAPSHOT_INDEX, 0, at, w->slot_count * sizeof *w->slots
-    };
     h.size = w->end;
-    sum = XXH3_128bits_digest(w->sum);
-    h.sum[0] = sum.low64;
-    h.sum[1] = sum.high64;
+    take_sum(w, h.sum);
     h.header_sum = snapshot_header_sum(&h);
     return write_all(w, (const char *)&h, sizeof h, 0);
 }
@@ -517,6 +757,6 @@ void snapshot_writer_stats(const struct snapshot_writer *w, struct snapshot_stat
     CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
     *out = (struct snapshot_stats){
         .entries = w->count, .shared = w->shared,
-        .size = w->end + w->entries_size + w->slot_count * sizeof *w->slots
+        .size = size_now(w)
     };
 }

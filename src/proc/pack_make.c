@@ -172,7 +172,7 @@ static int build(const struct pack_options *o, const struct config *config, stru
         .magic = SLV_IMAGE_MAGIC, .module = images_module(config, host), .server = host, .fd = -1
     };
     struct image_job job = {
-        .config = config, .image = &image, .fd = out->fd, .thorough = true,
+        .config = config, .image = &image, .fd = out->fd, .thorough = true, .portable = true,
         .progress = pack_progress_said, .added = pack_progress_added
     };
     struct pack_progress *progress;

@@ -7,6 +7,8 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
+ *   2026-11-26  1.1  slv_build_thorough(), slv_build_earlier(), slv_build_keep(),
+ *                    slv_build_adopt(); struct slv_prebuilt has origin and incomplete
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
@@ -17,7 +19,7 @@
 #include <selvage/snapshot.h>
 
 #define SLV_ABI_MAJOR 1
-#define SLV_ABI_MINOR 0
+#define SLV_ABI_MINOR 1
 #define SLV_MODULE_MAGIC 0x53656c76u
 
 /* Log levels as nginx's. */

@@ -79,6 +79,13 @@ struct slv_variant {
     size_t size;
 };
 
+/* What a file looks like: with the same values it is the same file, unchanged. */
+struct slv_origin {
+    uint64_t device, inode;
+    int64_t size;
+    struct timespec modified, changed; /* the latter is what users cannot set back */
+};
+
 /* The answer to GET and HEAD of a path. All views are read before slv_build_add() returns. */
 struct slv_prebuilt {
     struct str path;               /* decoded, as $uri has it; at most 65535 bytes */
@@ -88,6 +95,8 @@ struct slv_prebuilt {
     bool negotiated;               /* say "Vary: Accept-Encoding", also with one variant */
     const struct slv_variant *variants; /* identity first, each coding at most once */
     size_t count;
+    const struct slv_origin *origin; /* of the file that it is made of; NULL: of none */
+    bool incomplete;               /* variants were put off that a thorough build would make */
 };
 
 /*
@@ -107,6 +116,35 @@ SLV_API int slv_build_alias(struct slv_build *b, struct str path, struct str of)
 
 /* The path has been added. */
 SLV_API bool slv_build_has(const struct slv_build *b, struct str path);
+
+/*
+ * Variants that take long must all be made. Otherwise somebody waits, and they may be put off
+ * (slv_prebuilt.incomplete) until a thorough build.
+ */
+SLV_API bool slv_build_thorough(const struct slv_build *b);
+
+/* An answer of an earlier image of this host, which was made of a file. Views live as long as b. */
+struct slv_earlier {
+    struct slv_origin origin;      /* as it was when it was read */
+    bool settled;                  /* and had been left alone for some time then: where the origin is
+                                      the same, the bytes are */
+    bool same_config;              /* the configuration has not changed since */
+    bool negotiated, incomplete;   /* as in struct slv_prebuilt */
+    struct slv_variant variants[SLV_CODING_COUNT]; /* identity first */
+    size_t count;
+};
+
+/* What the earlier image has for a path. False: nothing that was made of a file. */
+SLV_API bool slv_build_earlier(const struct slv_build *b, struct str path,
+                               struct slv_earlier *out);
+
+/*
+ * Adds the answer that the earlier image has for a path as it is, heads included, if they would be
+ * made alike: the configuration, the media type and the file's modification time are the same.
+ * origin: of the file now. 0, with *kept saying whether it was; -1 as with slv_build_add().
+ */
+SLV_API int slv_build_keep(struct slv_build *b, struct str path, struct str content_type,
+                           const struct slv_origin *origin, bool *kept);
 
 /*
  * Makes the image a copy of one in a file (selvage-pack makes them), which is verified whole:

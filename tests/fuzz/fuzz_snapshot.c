@@ -39,6 +39,11 @@ static void touch_entry(const struct snapshot *s, const struct snapshot_entry *e
 
     promise(e->variants >= 1 && e->variants <= SNAPSHOT_VARIANTS_MAX);
     promise(v[0].coding == CODING_IDENTITY);
+    if (snapshot_source(s, e))
+        touch(s, (uint64_t)((const char *)snapshot_source(s, e) - s->base),
+              sizeof(struct snapshot_source));
+    if (e->kind == SNAPSHOT_REDIRECT)
+        promise(snapshot_text(s, e->extra, 1).p[0] == '/');
     touch(s, e->type, e->type_size);
     touch(s, e->extra, e->extra_size);
     for (unsigned i = 0; i < e->variants; i++) {

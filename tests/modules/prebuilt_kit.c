@@ -12,11 +12,16 @@
 #include "suite.h"
 
 #include <brotli/decode.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <libdeflate.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -25,6 +30,42 @@ extern const struct slv_module selvage_module, module_static;
 const struct slv_module *const linked_modules[] = { &selvage_module, &module_static, NULL };
 
 #define NOW 1770000000
+
+bool no_threads;
+unsigned threads_started, files_read;
+int64_t clock_ahead;
+
+/* ---- What stands before the library's -------------------------------------------------------- */
+
+/* Counts threads and refuses them. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+    if (no_threads)
+        return EAGAIN;
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    threads_started++;
+    return real(thread, attr, run, arg);
+}
+
+/* Counts files that are opened in a directory. */
+int openat(int at, const char *name, int flags, ...)
+{
+    files_read += !(flags & O_DIRECTORY);
+    return (int)syscall(SYS_openat, at, name, flags, 0);
+}
+
+/* Goes before the world, so that files have not been touched for a while. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int rc = (int)syscall(SYS_clock_gettime, clock, now);
+
+    if (clock == CLOCK_REALTIME)
+        now->tv_sec += clock_ahead;
+    return rc;
+}
 
 char dir[64];
 struct config *config;
@@ -120,6 +161,42 @@ int serve(const char *server)
     core_use(config);
     head_clock(NOW);
     return rc;
+}
+
+/* Builds an image for the host at hand. */
+int make(struct made *m, const struct made *previous, bool same_config, bool thorough)
+{
+    struct image_job job = {
+        .config = config, .image = config->servers->image, .number = 9,
+        .fd = memfd_create("made", MFD_CLOEXEC), .same_config = same_config,
+        .previous = previous ? &previous->snapshot : NULL, .thorough = thorough
+    };
+    const char *reason = NULL;
+    struct stat st;
+
+    *m = (struct made){ 0 };
+    files_read = threads_started = 0;
+    if (image_build(&job) != 0)
+        return -1;
+    m->unchanged = job.unchanged;
+    m->put_off = job.put_off;
+    CU_ASSERT_FATAL(fstat(job.fd, &st) == 0);
+    m->size = (size_t)st.st_size;
+    if (m->size > 0) {
+        m->base = mmap(NULL, m->size, PROT_READ, MAP_SHARED, job.fd, 0);
+        CU_ASSERT_FATAL(m->base != MAP_FAILED);
+        CU_ASSERT(snapshot_check(m->base, m->size, true, &m->snapshot, &reason) == 0);
+    }
+    close(job.fd);
+    return 0;
+}
+
+/* Gives it back. */
+void unmake(struct made *m)
+{
+    if (m->base)
+        munmap(m->base, m->size);
+    m->base = NULL;
 }
 
 /* ---- Requests -------------------------------------------------------------------------------- */

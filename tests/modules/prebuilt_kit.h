@@ -38,6 +38,24 @@ void drop(void);
 /* Loads, builds and maps. Returns what images_build() did. */
 int serve(const char *server);
 
+/* What one build has made, checked whole. Given back with unmake(). */
+struct made {
+    void *base;                    /* NULL: nothing, because nothing has changed */
+    size_t size;
+    struct snapshot snapshot;
+    bool unchanged;
+    uint64_t put_off;
+};
+
+/* Builds an image for the host of the configuration at hand. 0, or -1 where it failed. */
+int make(struct made *m, const struct made *previous, bool same_config, bool thorough);
+void unmake(struct made *m);
+
+/* Threads that were started and files that were opened since the last make(). */
+extern unsigned threads_started, files_read;
+extern bool no_threads;            /* refuse them */
+extern int64_t clock_ahead;        /* seconds by which the clock is before that of the files */
+
 /* A connection to the server, and bytes sent on it. */
 struct conn *connect_to(void);
 void exchange_bytes(struct conn *c, const char *text);

@@ -5,27 +5,11 @@
 
 #include "suite.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <pthread.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static bool no_threads;
-static unsigned threads_started;
-
-/* Stands before the library's, so that threads can be counted and refused. */
-int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
-{
-    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-
-    if (no_threads)
-        return EAGAIN;
-    if (!real)
-        *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
-    threads_started++;
-    return real(thread, attr, run, arg);
-}
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The image of the configuration at hand. */
 static const struct snapshot *image(void)
@@ -76,6 +60,15 @@ static void test_determinism(void)
     CU_ASSERT(serve("prebuilt on;") == 0);
     CU_ASSERT(same_image(first, size));
     free(first);
+}
+
+/* Removes a directory and all below it. */
+static void drop_directory(const char *name)
+{
+    char command[160];
+
+    snprintf(command, sizeof command, "rm -r %s/%s", dir, name);
+    CU_ASSERT(system(command) == 0);
 }
 
 /* Some bytes that compress to so many hundredths of them, more or less. */
@@ -175,6 +168,8 @@ static void test_window(void)
         window = zstd_window(snapshot_text(image(), v->body, v->body_size));
         CU_ASSERT(i < 2 ? window == sizes[i] : window == 8u << 20);
     }
+    /* Not to be compressed by every other test. */
+    drop_directory("www/window");
 }
 
 /* The image does not depend on how many threads there are, nor on whether there are any. */
@@ -184,10 +179,10 @@ static void test_threads(void)
     size_t size;
 
     CU_ASSERT_FATAL(data != NULL);
-    for (unsigned i = 0; i < 60; i++) {
-        fill(data, 500 * i, i, i);
+    for (unsigned i = 0; i < 30; i++) {
+        fill(data, 200 * i, i, i);
         snprintf(name, sizeof name, "www/many/%u/%u.css", i % 7, i);
-        put_bytes(name, data, 500 * i);
+        put_bytes(name, data, 200 * i);
     }
     free(data);
     CU_ASSERT(serve("prebuilt on; prebuilt_threads 1;") == 0);
@@ -201,7 +196,176 @@ static void test_threads(void)
     CU_ASSERT(threads_started == 5 && same_image(first, size));
     drop();
     CU_ASSERT(load("prebuilt on; prebuilt_threads 257;") == NULL);
+    drop_directory("www/many");
     free(first);
+}
+
+/* Loads a configuration and prepares its images without building them. */
+static void prepare(const char *server)
+{
+    drop();
+    config = load(server);
+    CU_ASSERT_FATAL(config != NULL && images_prepare(config, NULL) == 0);
+}
+
+/* Two images answer alike, and know the same of the files. */
+static bool alike(const struct made *a, const struct made *b)
+{
+    size_t head = sizeof(struct snapshot_header);
+
+    return a->size == b->size && a->size > head
+        && memcmp((char *)a->base + head, (char *)b->base + head, a->size - head) == 0
+        && memcmp(a->snapshot.header->content, b->snapshot.header->content, 16) == 0;
+}
+
+/* Where somebody waits, what takes long is made for a megabyte and put off beyond. */
+static void test_quick(void)
+{
+    struct made quick, again, whole, anew, idle;
+    unsigned slow = 0, fast = 0, with = 0;
+    const struct snapshot_entry *e = NULL;
+    char name[64], *data = malloc(300000);
+
+    CU_ASSERT_FATAL(data != NULL);
+    for (unsigned i = 0; i < 6; i++) {
+        fill(data, 300000, 1, i);
+        snprintf(name, sizeof name, "www/haste/%u.css", i);
+        put_bytes(name, data, 300000);
+    }
+    free(data);
+    prepare("location /haste/ { prebuilt on; }");
+    CU_ASSERT_FATAL(make(&quick, NULL, false, false) == 0);
+    while ((e = snapshot_next(&quick.snapshot, e)) != NULL) {
+        if (e->kind != SNAPSHOT_FILE)
+            continue;
+        fast += variant(e, CODING_GZIP) != NULL;
+        slow += variant(e, CODING_BR) != NULL && variant(e, CODING_ZSTD) != NULL;
+        with += (e->flags & SNAPSHOT_PUT_OFF) != 0;
+    }
+    CU_ASSERT(fast == 6 && slow == 3 && with == 3);
+    CU_ASSERT(quick.put_off == 3 && quick.snapshot.header->put_off == 3);
+    CU_ASSERT(make(&again, NULL, false, false) == 0 && alike(&quick, &again));
+    /* The next build in haste goes on where this one stopped. */
+    unmake(&again);
+    CU_ASSERT(make(&again, &quick, true, false) == 0 && again.put_off == 0);
+    CU_ASSERT(make(&whole, &quick, true, true) == 0 && whole.put_off == 0);
+    CU_ASSERT(make(&anew, NULL, false, true) == 0);
+    CU_ASSERT(alike(&whole, &anew) && alike(&again, &anew));
+    CU_ASSERT(make(&idle, &anew, true, false) == 0 && idle.unchanged && idle.size == 0);
+    drop_directory("www/haste");
+    unmake(&quick);
+    unmake(&again);
+    unmake(&whole);
+    unmake(&anew);
+}
+
+/* What has not changed is not read, nor compressed, nor written. */
+static void test_unchanged(void)
+{
+    struct made first, next;
+    char path[128];
+
+    prepare("prebuilt on;");
+    clock_ahead = 10;
+    CU_ASSERT_FATAL(make(&first, NULL, false, true) == 0);
+    CU_ASSERT(files_read > 10 && threads_started > 0 && !first.unchanged);
+    CU_ASSERT(make(&next, &first, true, true) == 0);
+    CU_ASSERT(next.unchanged && next.size == 0 && files_read == 0 && threads_started == 0);
+    /* The same with the heads made anew. */
+    CU_ASSERT(make(&next, &first, false, true) == 0);
+    CU_ASSERT(next.unchanged && next.size == 0 && files_read == 0 && threads_started == 0);
+    /* Only the change time is another one: the bytes decide. */
+    snprintf(path, sizeof path, "%s/www/index.html", dir);
+    CU_ASSERT(chmod(path, 0600) == 0);
+    CU_ASSERT(make(&next, &first, true, true) == 0);
+    CU_ASSERT(next.unchanged && files_read == 1 && threads_started == 0);
+    CU_ASSERT(chmod(path, 0644) == 0);
+    unmake(&first);
+    /* Files that were young when the image was begun may have changed without a trace. */
+    clock_ahead = 0;
+    put("www/young.html", "young");
+    CU_ASSERT_FATAL(make(&first, NULL, false, true) == 0);
+    CU_ASSERT(make(&next, &first, true, true) == 0);
+    CU_ASSERT(next.unchanged && files_read > 0);
+    unmake(&first);
+}
+
+/* Changes some file. */
+static void change(int step)
+{
+    struct timespec times[2] = { { MTIME + 5, 0 }, { MTIME + 5, 0 } };
+    char path[128], to[128];
+    int rc = 0;
+
+    snprintf(path, sizeof path, "%s/www/change/b.css", dir);
+    snprintf(to, sizeof to, "%s/www/change/moved.css", dir);
+    switch (step) {
+    case 0:
+        put("www/change/b.css", long_text() + 200);
+        break;
+    case 1:
+        put("www/change/aa.css", long_text() + 300);
+        break;
+    case 2:
+        rc = utimensat(AT_FDCWD, path, times, 0);
+        break;
+    case 3:
+        rc = rename(path, to);
+        break;
+    case 4:
+        rc = unlink(to);
+        break;
+    case 5:
+        put("www/change/d.css", long_text());
+        break;
+    default:
+        put("www/change/a.css", "short now");
+    }
+    CU_ASSERT(rc == 0);
+}
+
+/* Changes of every kind: what comes of them is what a build from nothing makes. */
+static void test_incremental(void)
+{
+    static const char *const confs[] = {
+        "prebuilt on;", "prebuilt on; add_header X-New yes;", "prebuilt on; charset off;",
+        "prebuilt on; location ~ html$ { prebuilt off; }", "prebuilt on;"
+    };
+    struct made last, next, anew;
+
+    clock_ahead = 10;
+    put("www/change/a.css", long_text());
+    put("www/change/b.css", long_text() + 100);
+    put("www/change/c.css", long_text() + 5000);
+    put("www/change/d.css", "plain");
+    prepare("prebuilt on;");
+    CU_ASSERT_FATAL(make(&last, NULL, false, true) == 0);
+    for (int step = 0; step < 7; step++) {
+        change(step);
+        CU_ASSERT_FATAL(make(&next, &last, true, true) == 0);
+        SUITE_CHECK(!next.unchanged && files_read == (step != 4), "step %d: %u files read", step,
+                    files_read);
+        SUITE_CHECK((threads_started > 0) == (step != 2 && step != 4 && step != 6), "step %d",
+                    step);
+        CU_ASSERT_FATAL(make(&anew, NULL, false, true) == 0);
+        SUITE_CHECK(alike(&next, &anew), "step %d", step);
+        unmake(&anew);
+        unmake(&last);
+        last = next;
+    }
+    for (size_t i = 1; i < sizeof confs / sizeof confs[0]; i++) {
+        prepare(confs[i]);
+        CU_ASSERT_FATAL(make(&next, &last, false, true) == 0);
+        /* From the last but one nothing of pages is left to be taken over. */
+        SUITE_CHECK(i == 4 || (files_read == 0 && threads_started == 0), "%s", confs[i]);
+        CU_ASSERT_FATAL(make(&anew, NULL, false, true) == 0);
+        SUITE_CHECK(alike(&next, &anew), "%s", confs[i]);
+        unmake(&anew);
+        unmake(&last);
+        last = next;
+    }
+    unmake(&last);
+    clock_ahead = 0;
 }
 
 /* An image that would be too large is refused, and its host is served from disk. */
@@ -248,7 +412,8 @@ int main(void)
     CU_TestInfo tests[] = {
         { "determinism", test_determinism }, { "variants", test_variants },
         { "window", test_window },
-        { "threads", test_threads }, { "too large", test_too_large }, { "wishes", test_wishes },
+        { "threads", test_threads }, { "quick", test_quick }, { "unchanged", test_unchanged },
+        { "incremental", test_incremental }, { "too large", test_too_large }, { "wishes", test_wishes },
         { "unfinished", test_unfinished }, CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {

@@ -47,18 +47,46 @@ static int new_fd(void)
     return fd;
 }
 
+static const struct snapshot_source a_source = {
+    .device = 1, .inode = 2, .size = 3, .modified = 4, .modified_ns = 5, .changed = 6, .changed_ns = 7
+};
+
 /* Adds a file with an identity variant and, where gzip is not NULL, a gzip variant. */
 static int add(struct snapshot_writer *w, const char *path, const char *body, const char *gzip)
 {
     struct str brief = STR("ETag: \"abc\"\r\n\r\n"), etag = { brief.p + 6, 5 };
     struct snapshot_new_variant v[2] = {
-        { CODING_IDENTITY, STR("Content-Length: 1\r\n\r\n"), brief, etag, str_of(body) },
-        { CODING_GZIP, STR("Content-Encoding: gzip\r\n\r\n"), brief, etag, str_of(gzip) }
+        { CODING_IDENTITY, STR("Content-Length: 1\r\n\r\n"), brief, etag, str_of(body), NULL },
+        { CODING_GZIP, STR("Content-Encoding: gzip\r\n\r\n"), brief, etag, str_of(gzip), NULL }
     };
     struct snapshot_new_entry e = {
         .path = str_of(path), .status = 200, .modified = 784111777, .flags = SNAPSHOT_VARY,
         .type = STR("text/html"), .extra = STR("Vary: Accept-Encoding\r\n"),
-        .variants = v, .count = gzip ? 2 : 1
+        .variants = v, .count = gzip ? 2 : 1, .source = &a_source
+    };
+
+    return snapshot_add(w, &e);
+}
+
+/* Completes an image that has no earlier one. */
+static int finish(struct snapshot_writer *w, uint64_t generation, int64_t built)
+{
+    struct snapshot_stamp stamp = { generation, built - 1, built, 0 };
+    bool unchanged = true;
+    int rc = snapshot_finish(w, &stamp, &unchanged);
+
+    CU_ASSERT(!unchanged);
+    return rc;
+}
+
+/* Adds a directory without its slash, which leads to another path. */
+static int add_redirect(struct snapshot_writer *w, const char *path, const char *target)
+{
+    struct snapshot_new_variant v = { .head = STR("\r\n"), .brief = STR("\r\n"), .body = STR("") };
+    struct snapshot_new_entry e = {
+        .path = str_of(path), .kind = SNAPSHOT_REDIRECT, .status = 301,
+        .modified = SNAPSHOT_NO_DATE, .type = STR(""), .extra = str_of(target), .variants = &v,
+        .count = 1
     };
 
     return snapshot_add(w, &e);
@@ -69,13 +97,19 @@ static struct image make_small(uint64_t generation)
 {
     int fd = new_fd();
     struct snapshot_writer *w = snapshot_writer_new(fd, NO_LIMIT);
+    const struct snapshot_new_variant heads[2] = {
+        { .head = STR("A: b\r\n\r\n"), .brief = STR("\r\n") },
+        { .head = STR("C: d\r\n\r\n"), .brief = STR("\r\n") }
+    };
     struct image im;
 
     CU_ASSERT(add(w, "/index.html", "<p>hello</p>", "zipped") == 0);
     CU_ASSERT(add(w, "/copy.html", "<p>hello</p>", NULL) == 0);
     CU_ASSERT(add(w, "/empty", "", NULL) == 0);
     CU_ASSERT(snapshot_add_alias(w, STR("/"), STR("/index.html")) == 0);
-    CU_ASSERT(snapshot_finish(w, generation, 1000) == 0);
+    CU_ASSERT(add_redirect(w, "/sub", "/sub/") == 0);
+    CU_ASSERT(snapshot_add_page(w, STR("404 /index.html"), STR("/index.html"), 404, heads) == 0);
+    CU_ASSERT(finish(w, generation, 1000) == 0);
     snapshot_writer_free(&w);
     CU_ASSERT(w == NULL);
     im = load(fd);
@@ -89,6 +123,32 @@ static int check(const struct image *im, bool whole, struct snapshot *s, const c
     return snapshot_check(im->base, im->size, whole, s, reason);
 }
 
+/* The entries that are no files, and what files looked like. */
+static void check_kinds(const struct snapshot *s, const struct snapshot_variant *index)
+{
+    const struct snapshot_entry *e = snapshot_find(s, STR("/sub"));
+
+    CU_ASSERT_FATAL(e != NULL);
+    CU_ASSERT(e->kind == SNAPSHOT_REDIRECT && e->status == 301 && !snapshot_source(s, e));
+    CU_ASSERT(str_eq(snapshot_text(s, e->extra, e->extra_size), STR("/sub/")));
+    e = snapshot_find(s, STR("404 /index.html"));
+    CU_ASSERT_FATAL(e != NULL && e->variants == 2);
+    CU_ASSERT(e->kind == SNAPSHOT_ERROR_PAGE && e->status == 404);
+    CU_ASSERT(e->modified == SNAPSHOT_NO_DATE && e->flags == SNAPSHOT_VARY);
+    for (int i = 0; i < 2; i++) {
+        const struct snapshot_variant *v = &snapshot_variants(e)[i];
+
+        CU_ASSERT(v->body == index[i].body && v->body_size == index[i].body_size);
+        CU_ASSERT(v->etag_size == 0 && v->coding == index[i].coding);
+        CU_ASSERT(str_eq(snapshot_text(s, v->head, v->head_size),
+                         i ? STR("C: d\r\n\r\n") : STR("A: b\r\n\r\n")));
+    }
+    e = snapshot_find(s, STR("/index.html"));
+    CU_ASSERT_FATAL(e != NULL && snapshot_source(s, e) != NULL);
+    CU_ASSERT(memcmp(snapshot_source(s, e), &a_source, sizeof a_source) == 0);
+    CU_ASSERT(s->source_count == 3);
+}
+
 /* Everything that was written comes back. */
 static void test_round_trip(void)
 {
@@ -99,7 +159,8 @@ static void test_round_trip(void)
     struct snapshot s;
 
     CU_ASSERT_FATAL(check(&im, true, &s, &reason) == 0);
-    CU_ASSERT(s.header->generation == 7 && s.header->built == 1000 && s.header->entries == 4);
+    CU_ASSERT(s.header->began == 999 && s.header->put_off == 0);
+    CU_ASSERT(s.header->generation == 7 && s.header->built == 1000 && s.header->entries == 6);
     e = snapshot_find(&s, STR("/index.html"));
     CU_ASSERT_FATAL(e != NULL);
     CU_ASSERT(str_eq(snapshot_path(e), STR("/index.html")));
@@ -126,6 +187,7 @@ static void test_round_trip(void)
     CU_ASSERT(snapshot_variants(e)->head == v[0].head && e->variants == 2);
     e = snapshot_find(&s, STR("/empty"));
     CU_ASSERT(e != NULL && snapshot_variants(e)->body_size == 0);
+    check_kinds(&s, v);
     CU_ASSERT(snapshot_find(&s, STR("/index.htm")) == NULL);
     CU_ASSERT(snapshot_find(&s, STR("")) == NULL);
     free(im.base);
@@ -135,7 +197,8 @@ static void test_round_trip(void)
 static void test_walk(void)
 {
     static const struct str order[] = {
-        STR_INIT("/index.html"), STR_INIT("/copy.html"), STR_INIT("/empty"), STR_INIT("/")
+        STR_INIT("/index.html"), STR_INIT("/copy.html"), STR_INIT("/empty"), STR_INIT("/"),
+        STR_INIT("/sub"), STR_INIT("404 /index.html")
     };
     struct image im = make_small(1);
     const struct snapshot_entry *e = NULL;
@@ -176,7 +239,7 @@ static void test_empty(void)
     struct image im;
 
     CU_ASSERT(!snapshot_has(w, STR("/")));
-    CU_ASSERT(snapshot_finish(w, 1, 0) == 0);
+    CU_ASSERT(finish(w, 1, 0) == 0);
     snapshot_writer_free(&w);
     im = load(fd);
     CU_ASSERT_FATAL(check(&im, true, &s, &reason) == 0);
@@ -222,7 +285,7 @@ static void test_many(void)
     add_many(w);
     snapshot_writer_stats(w, &stats);
     CU_ASSERT(stats.entries == MANY && stats.shared == MANY - 1000);
-    CU_ASSERT(snapshot_finish(w, 1, 0) == 0);
+    CU_ASSERT(finish(w, 1, 0) == 0);
     snapshot_writer_free(&w);
     im = load(fd);
     close(fd);
@@ -266,7 +329,7 @@ static void test_large_bodies(void)
     }
     snapshot_writer_stats(w, &stats);
     CU_ASSERT(stats.shared == 5);
-    CU_ASSERT(snapshot_finish(w, 1, 0) == 0);
+    CU_ASSERT(finish(w, 1, 0) == 0);
     snapshot_writer_free(&w);
     im = load(fd);
     close(fd);
@@ -284,6 +347,64 @@ static void test_large_bodies(void)
     free(body);
 }
 
+/*
+ * Writes COPIES entries of 1 KiB. From an earlier image those are taken over whose numbers are not
+ * in changed; the others have another body.
+ */
+static struct image make_copies(const struct snapshot *previous, unsigned changed, bool *unchanged)
+{
+    int fd = new_fd();
+    struct snapshot_writer *w = snapshot_writer_new(fd, NO_LIMIT);
+    struct snapshot_stamp stamp = { 1, 2, 3, 0 };
+    char path[64], body[1025] = "";
+    struct image im;
+
+    if (previous)
+        snapshot_writer_previous(w, previous);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct str name = path_of(i, 'p', path);
+
+        memset(body, 'a' + (int)(i % 26), 1024);
+        /* Some bodies come twice. */
+        snprintf(body, 12, "%s %u", changed && i % changed == 1 ? "new" : "old", i / 3 * 3);
+        body[11] = '.';
+        if (previous && !(changed && i % changed == 1))
+            CU_ASSERT(snapshot_take(w, snapshot_find(previous, name), &a_source) == 0)
+        else
+            CU_ASSERT(add(w, path, body, NULL) == 0);
+    }
+    CU_ASSERT(snapshot_finish(w, &stamp, unchanged) == 0);
+    snapshot_writer_free(&w);
+    im = load(fd);
+    close(fd);
+    return im;
+}
+
+/* What is taken over makes the same image as what is made anew, long runs and short ones. */
+static void test_take(void)
+{
+    static const unsigned steps[] = { 2, 7, 100, 999 };
+    bool unchanged = true;
+    struct image first = make_copies(NULL, 0, &unchanged), same;
+    const char *reason = "";
+    struct snapshot s;
+
+    CU_ASSERT(!unchanged && check(&first, true, &s, &reason) == 0);
+    same = make_copies(&s, 0, &unchanged);
+    CU_ASSERT(unchanged && same.size == 0);
+    free(same.base);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        struct image anew = make_copies(NULL, steps[i], &unchanged);
+        struct image taken = make_copies(&s, steps[i], &unchanged);
+
+        SUITE_CHECK(!unchanged && anew.size == taken.size
+                    && memcmp(anew.base, taken.base, anew.size) == 0, "every %u", steps[i]);
+        free(anew.base);
+        free(taken.base);
+    }
+    free(first.base);
+}
+
 /* The limit on the whole image holds, with a reason, and the torso is no image. */
 static void test_limit(void)
 {
@@ -299,7 +420,7 @@ static void test_limit(void)
         i++;
     CU_ASSERT(i > 0 && i < 100);
     CU_ASSERT(strstr(snapshot_writer_reason(w, &error), "larger") != NULL && error == 0);
-    CU_ASSERT(snapshot_finish(w, 1, 0) == -1);
+    CU_ASSERT(finish(w, 1, 0) == -1);
     snapshot_writer_free(&w);
     CU_ASSERT(ftruncate(fd, 4096) == 0);
     im = load(fd);
@@ -317,7 +438,7 @@ static void test_write_error(void)
 
     CU_ASSERT_FATAL(fd >= 0);
     w = snapshot_writer_new(fd, NO_LIMIT);
-    CU_ASSERT(snapshot_finish(w, 1, 0) == -1);
+    CU_ASSERT(finish(w, 1, 0) == -1);
     snapshot_writer_reason(w, &error);
     CU_ASSERT(error == EBADF);
     snapshot_writer_free(&w);
@@ -382,6 +503,11 @@ static void test_header_fields(void)
             if (fields[i].size == 8 || values[k] <= UINT32_MAX)
                 SUITE_CHECK(refused(fields[i].at, fields[i].size, values[k], true), "%s = %llx",
                             fields[i].name, (unsigned long long)values[k]);
+    /* Without its sources, entries that have one lead outside. */
+    CU_ASSERT(refused(offsetof(struct snapshot_header, section[3].kind), 4, 99, true));
+    CU_ASSERT(refused(offsetof(struct snapshot_header, section[3].size), 8, 96, true));
+    CU_ASSERT(refused(offsetof(struct snapshot_header, section[3].size), 8, 143, true));
+    CU_ASSERT(refused(offsetof(struct snapshot_header, section[3].kind), 4, SNAPSHOT_BYTES, true));
     CU_ASSERT(refused(offsetof(struct snapshot_header, probes), 4, UINT32_MAX, true));
     CU_ASSERT(refused(offsetof(struct snapshot_header, slots), 8, 0, true));
     CU_ASSERT(refused(0, 1, 'x', true));
@@ -406,6 +532,7 @@ static void test_entry_fields(void)
     } fields[] = {
         ENTRY_FIELD(size), ENTRY_FIELD(path_size), ENTRY_FIELD(status), ENTRY_FIELD(variants),
         ENTRY_FIELD(type), ENTRY_FIELD(extra), ENTRY_FIELD(type_size), ENTRY_FIELD(extra_size),
+        ENTRY_FIELD(source),
         VARIANT_FIELD(head), VARIANT_FIELD(brief), VARIANT_FIELD(body), VARIANT_FIELD(body_size),
         VARIANT_FIELD(head_size), VARIANT_FIELD(brief_size), VARIANT_FIELD(etag_at),
         VARIANT_FIELD(etag_size), VARIANT_FIELD(coding)
@@ -537,7 +664,7 @@ int main(void)
         { "round trip", test_round_trip }, { "walk", test_walk },
         { "determinism", test_determinism }, { "empty", test_empty },
         { "many entries", test_many }, { "large bodies", test_large_bodies },
-        { "limit", test_limit }, { "write error", test_write_error }, CU_TEST_INFO_NULL
+        { "taking over", test_take }, { "limit", test_limit }, { "write error", test_write_error }, CU_TEST_INFO_NULL
     };
     CU_TestInfo damage[] = {
         { "header fields", test_header_fields }, { "entry fields", test_entry_fields },

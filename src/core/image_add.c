@@ -1,0 +1,240 @@
+/*
+ * image_add.c - putting answers into an image: heads are made here, as their locations want them,
+ * and what an earlier image has is found again.
+ */
+#include "core/image_build.h"
+
+#include "base/check.h"
+#include "core/core_conf.h"
+#include "core/dispatch.h"
+#include "core/image_head.h"
+
+#include <stdio.h>
+
+#define ETAG_ROOM 35               /* two quotes, 32 digits, NUL */
+
+/*
+ * A file that was changed shortly before it was read may have been changed again within the same
+ * tick of the clock that its time is taken from, so that it looks the same and is not.
+ */
+#define SETTLED_SECONDS 2
+
+/* ---- Answers --------------------------------------------------------------------------------- */
+
+/* The entity-tag of a body: the hash of its bytes, which is the same on every machine. */
+static struct str make_etag(const struct slv_variant *v, char out[ETAG_ROOM])
+{
+    uint64_t hash[2];
+    int n;
+
+    snapshot_body_hash((struct str){ v->data, v->size }, hash);
+    n = snprintf(out, ETAG_ROOM, "\"%016llx%016llx\"", (unsigned long long)hash[1],
+                 (unsigned long long)hash[0]);
+    AN(n == ETAG_ROOM - 1);
+    return (struct str){ out, (size_t)n };
+}
+
+/*
+ * Asks the core for the head of one variant. A request of its own, because asking leaves traces in
+ * it.
+ */
+static void make_head(struct slv_build *b, const struct slv_prebuilt *p,
+                      const struct slv_variant *v, struct image_head *out)
+{
+    struct slv_request *r = request_make(b->config, b->image->server, p->path);
+    const struct expires *expires = context_of(r)->core->expires;
+    char etag[ETAG_ROOM];
+    struct slv_response response = {
+        .status = 200, .content_type = p->content_type, .etag = make_etag(v, etag),
+        .last_modified = p->modified.tv_sec > 0 ? p->modified.tv_sec : 0,
+        .body = { .kind = SLV_BODY_MEM, .data = v->data, .size = (int64_t)v->size }
+    };
+    struct image_head_input in = {
+        .cache_control = p->cache_control, .coding = (enum coding)v->coding,
+        .negotiated = p->negotiated, .drop_expires = expires && expires->kind != EXPIRES_OFF
+    };
+
+    exchange_of(r)->accept_ranges_out = context_of(r)->core->max_ranges != 0;
+    in.fields = request_head_fields(r, &response);
+    image_head_make(&b->scratch, &in, out);
+    request_unmake(&r);
+}
+
+/* Says why the image cannot grow. */
+int image_add_failed(struct slv_build *b)
+{
+    int error;
+    const char *reason = snapshot_writer_reason(b->writer, &error);
+
+    log_error(error, "the prebuilt image of \"%s\" cannot be made: %s", b->name, reason);
+    return -1;
+}
+
+/* What the image keeps of a file. */
+static struct snapshot_source source_of(const struct slv_origin *o)
+{
+    return (struct snapshot_source){
+        .device = o->device, .inode = o->inode, .size = (uint64_t)o->size,
+        .modified = o->modified.tv_sec, .modified_ns = (uint32_t)o->modified.tv_nsec,
+        .changed = o->changed.tv_sec, .changed_ns = (uint32_t)o->changed.tv_nsec
+    };
+}
+
+/* Adds an answer. */
+int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p)
+{
+    struct snapshot_new_variant variants[CODING_MAX];
+    struct image_head heads[CODING_MAX];
+    struct snapshot_new_entry e = {
+        .path = p->path, .kind = SNAPSHOT_FILE, .status = 200,
+        .flags = (p->negotiated ? SNAPSHOT_VARY : 0) | (p->incomplete ? SNAPSHOT_PUT_OFF : 0),
+        .modified = p->modified.tv_sec > 0 ? p->modified.tv_sec : SNAPSHOT_NO_DATE,
+        .type = p->content_type, .variants = variants, .count = p->count
+    };
+    struct snapshot_source source;
+    int rc;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    AN(p->count >= 1 && p->count <= CODING_MAX);
+    AN(p->path.n > 0 && p->path.p[0] == '/');
+    for (size_t i = 0; i < p->count; i++) {
+        const struct slv_variant *v = &p->variants[i];
+
+        make_head(b, p, v, &heads[i]);
+        variants[i] = (struct snapshot_new_variant){
+            .coding = (enum coding)v->coding, .head = heads[i].full, .brief = heads[i].brief,
+            .etag = heads[i].etag, .body = { v->data, v->size }
+        };
+    }
+    e.extra = heads[0].extra;
+    if (p->origin && !b->job->portable) {
+        source = source_of(p->origin);
+        e.source = &source;
+    }
+    b->job->put_off += p->incomplete;
+    rc = snapshot_add(b->writer, &e);
+    arena_reset(&b->scratch);
+    if (rc == 0 && b->job->added)
+        b->job->added(b->job->arg, p->variants[0].size);
+    return rc == 0 ? 0 : image_add_failed(b);
+}
+
+/* All names of "index" in a path's location are plain. */
+static bool plain_index(const struct server *s, struct str path)
+{
+    const struct text_list *index = core_conf_of(server_route(s, path, NULL))->index;
+
+    for (size_t i = 0; index && i < index->count; i++)
+        if (!slv_template_literal(index->texts[i]).p)
+            return false;
+    return true;
+}
+
+/* Adds another path for an answer. */
+int slv_build_alias(struct slv_build *b, struct str path, struct str of)
+{
+    const struct server *s = b->image->server;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    /*
+     * Otherwise the request is to be redirected inside, as "index" does: the other location may ask
+     * for a password.
+     */
+    if (server_route(s, path, NULL) != server_route(s, of, NULL) || !plain_index(s, path))
+        return 0;
+    return snapshot_add_alias(b->writer, path, of) == 0 ? 0 : image_add_failed(b);
+}
+
+/* The path has been added. */
+bool slv_build_has(const struct slv_build *b, struct str path)
+{
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    return snapshot_has(b->writer, path);
+}
+
+/* ---- What there is already ------------------------------------------------------------------- */
+
+/* No variant is to be put off. */
+bool slv_build_thorough(const struct slv_build *b)
+{
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    return b->job->thorough;
+}
+
+/* The entry that the earlier image has of a file for this path, or NULL. */
+static const struct snapshot_entry *earlier_entry(const struct slv_build *b, struct str path)
+{
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_entry *e = s ? snapshot_find(s, path) : NULL;
+
+    return e && e->kind == SNAPSHOT_FILE && e->source ? e : NULL;
+}
+
+/* What the earlier image has for a path. */
+bool slv_build_earlier(const struct slv_build *b, struct str path, struct slv_earlier *out)
+{
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_entry *e = earlier_entry(b, path);
+    const struct snapshot_source *source;
+    const struct snapshot_variant *v;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    if (!e)
+        return false;
+    source = snapshot_source(s, e);
+    v = snapshot_variants(e);
+    if (source->size != v[0].body_size)
+        return false;
+    *out = (struct slv_earlier){
+        .origin = {
+            .device = source->device, .inode = source->inode, .size = (int64_t)source->size,
+            .modified = { source->modified, source->modified_ns },
+            .changed = { source->changed, source->changed_ns }
+        },
+        .settled = source->changed <= s->header->began / 1000 - SETTLED_SECONDS,
+        .same_config = b->job->same_config,
+        .negotiated = e->flags & SNAPSHOT_VARY,
+        .incomplete = e->flags & SNAPSHOT_PUT_OFF,
+        .count = e->variants
+    };
+    for (unsigned i = 0; i < e->variants; i++)
+        out->variants[i] = (struct slv_variant){
+            (enum slv_coding)v[i].coding, s->base + v[i].body, v[i].body_size
+        };
+    return true;
+}
+
+/* Takes an answer over. */
+int slv_build_keep(struct slv_build *b, struct str path, struct str content_type,
+                   const struct slv_origin *origin, bool *kept)
+{
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_entry *e = earlier_entry(b, path);
+    struct snapshot_source now = source_of(origin);
+    const struct snapshot_source *then;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    *kept = false;
+    if (!e || !b->job->same_config
+        || !str_eq(snapshot_text(s, e->type, e->type_size), content_type))
+        return 0;
+    then = snapshot_source(s, e);
+    if (then->modified != now.modified || then->modified_ns != now.modified_ns)
+        return 0;
+    if (snapshot_take(b->writer, e, &now) != 0)
+        return image_add_failed(b);
+    b->job->put_off += e->flags & SNAPSHOT_PUT_OFF ? 1 : 0;
+    if (b->job->added)
+        b->job->added(b->job->arg, (uint64_t)origin->size);
+    *kept = true;
+    return 0;
+}
+
+/* ---- Error pages ----------------------------------------------------------------------------- */
+
+/* Adds the error pages. */
+int image_add_pages(struct slv_build *b)
+{
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    return 0;
+}
