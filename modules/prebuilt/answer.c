@@ -22,8 +22,6 @@
 /* On their way at a time. A body that is larger than all of them waits for them and goes alone. */
 #define ITEMS_MAX 4096u
 #define BYTES_MAX ((size_t)64 * 1024 * 1024)
-/* Bytes of files for which br and zstd are made while somebody waits: a second or two. */
-#define HASTE_MAX ((size_t)1024 * 1024)
 
 #define QUICK (1u << SLV_CODING_GZIP)
 #define SLOW (1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD)
@@ -338,13 +336,9 @@ static void plan(struct builder *w, struct item *it, const struct slv_earlier *e
         it->work.gzip_size = it->old[SLV_CODING_GZIP].size;
         it->work.wanted = e->incomplete ? SLOW : 0;
     }
-    if (it->work.wanted & SLOW && !slv_build_thorough(w->b)) {
-        it->incomplete = w->haste + size > HASTE_MAX;
-        if (it->incomplete)
-            it->work.wanted &= ~SLOW;
-        else
-            w->haste += size;
-    }
+    it->incomplete = it->work.wanted & SLOW && !slv_build_afford(w->b, size);
+    if (it->incomplete)
+        it->work.wanted &= ~SLOW;
     it->keep = e && e->negotiated && it->work.wanted == 0 && it->incomplete == e->incomplete;
 }
 

@@ -5,10 +5,12 @@
  * mechanism is the server's (selvage/snapshot.h). What is not in the image falls through to the
  * next content module, which is "static".
  */
-#include "prebuilt.h"
+#include "source.h"
 
 static const struct slv_bounds sizes = { 1, INT64_MAX };
 static const struct slv_bounds threads = { 0, 256 };
+
+static const struct slv_bounds keeps = { 0, 16 };
 
 static const struct slv_directive directives[] = {
     { "prebuilt", SLV_IN_ANY_HTTP, 1, 1, 0, "on | off", slv_set_flag,
@@ -21,6 +23,14 @@ static const struct slv_directive directives[] = {
       SLV_FIELD(struct prebuilt_conf, threads), "0", &threads },
     { "prebuilt_source", SLV_IN_SERVER, 1, 1, 0, "directory | image | git:repository#branch",
       prebuilt_set_source, SLV_FIELD(struct prebuilt_conf, source), NULL, NULL },
+    { "prebuilt_keep", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "number", slv_set_number,
+      SLV_FIELD(struct prebuilt_conf, keep), "2", &keeps },
+    { "prebuilt_watch", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "on | off", slv_set_flag,
+      SLV_FIELD(struct prebuilt_conf, watch), "on", NULL },
+    { "prebuilt_refine", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "on | off", slv_set_flag,
+      SLV_FIELD(struct prebuilt_conf, refine), "on", NULL },
+    { "prebuilt_huge_pages", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "on | off", slv_set_flag,
+      SLV_FIELD(struct prebuilt_conf, huge_pages), "off", NULL },
     { .name = NULL }
 };
 
@@ -30,6 +40,46 @@ static int finish(struct slv_conf *cf, void *conf)
     const struct prebuilt_conf *c = conf;
 
     return c->on ? slv_image_want(cf, &selvage_module, c) : 0;
+}
+
+/* How the image of a host is to be kept. */
+static void image_options(const void *conf, struct slv_image_options *options)
+{
+    const struct prebuilt_conf *c = conf;
+
+    options->keep = (unsigned)c->keep;
+    options->watch = c->watch;
+    options->refine = c->refine;
+    options->huge_pages = c->huge_pages;
+    if (c->source)
+        for (size_t i = 0; i < c->source->watch_count; i++)
+            options->sources[options->source_count++] = c->source->watch[i];
+}
+
+/* $prebuilt_generation: the number of the image that answered. */
+static struct str get_generation(struct slv_request *r, void *arg)
+{
+    unsigned long long number = slv_image_number(r);
+
+    (void)arg;
+    return number ? slv_printf(r, "%llu", number) : (struct str){ NULL, 0 };
+}
+
+/* $prebuilt_current: the number of the image that answers for the host now. */
+static struct str get_current(struct slv_request *r, void *arg)
+{
+    unsigned long long number = slv_image_current(r);
+
+    (void)arg;
+    return number ? slv_printf(r, "%llu", number) : (struct str){ NULL, 0 };
+}
+
+/* Adds the variables. */
+static int load(struct slv_conf *cf)
+{
+    int rc = slv_add_variable(cf, STR("prebuilt_generation"), get_generation, NULL, true);
+
+    return slv_add_variable(cf, STR("prebuilt_current"), get_current, NULL, true) || rc ? -1 : 0;
 }
 
 /* Answers from the image. */
@@ -54,7 +104,9 @@ const struct slv_module selvage_module = {
     .version = "1",
     .directives = directives,
     .conf_size = sizeof(struct prebuilt_conf),
+    .load = load,
     .finish = finish,
+    .image = image_options,
     .has = has,
     .content = content,
     .build = prebuilt_build

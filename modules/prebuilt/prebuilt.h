@@ -27,6 +27,10 @@ struct prebuilt_conf {
     int64_t max_size;              /* bytes of a whole image */
     int64_t threads;               /* that compress; 0: half as many as there are processors */
     struct prebuilt_source *source; /* what stands for the files of the root; NULL: they do */
+    int64_t keep;                  /* earlier images that are kept for a rollback */
+    bool watch;                    /* build anew when files change */
+    bool refine;                   /* make in the background what takes long */
+    bool huge_pages;
 };
 
 /* The only symbol that the server looks for. */
@@ -138,7 +142,6 @@ struct builder {
     size_t item_count, bytes_in_flight;
 
     int64_t began, said;           /* milliseconds */
-    size_t haste;                  /* bytes of files for which slow variants were made at once */
     unsigned long files, read, put_off, directories, left_out[REASONS], messages;
     unsigned long made[SLV_CODING_COUNT];
     unsigned long long bytes, made_bytes[SLV_CODING_COUNT];

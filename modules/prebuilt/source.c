@@ -16,6 +16,27 @@
 
 /* ---- Configuration --------------------------------------------------------------------------- */
 
+/* Notes a path in which changes are to be noticed. */
+static void add_watch(struct slv_conf *cf, struct prebuilt_source *s, const char *below)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s%s", s->path.p, below);
+
+    if ((size_t)n < sizeof path && s->watch_count < sizeof s->watch / sizeof s->watch[0])
+        s->watch[s->watch_count++] = slv_conf_str(cf, (struct str){ path, (size_t)n });
+}
+
+/* A push writes a file below "refs", and tidying up moves it into "packed-refs". */
+static void watch_git(struct slv_conf *cf, struct prebuilt_source *s)
+{
+    char path[PATH_MAX];
+    bool bare = snprintf(path, sizeof path, "%s/.git", s->path.p) >= (int)sizeof path
+        || access(path, F_OK) != 0;
+
+    add_watch(cf, s, bare ? "/refs" : "/.git/refs");
+    add_watch(cf, s, bare ? "/packed-refs" : "/.git/packed-refs");
+}
+
 /* Takes "git:REPO#BRANCH" apart. 0 or -1. */
 static int set_git(struct slv_conf *cf, struct str text, struct prebuilt_source *s)
 {
@@ -37,6 +58,7 @@ static int set_git(struct slv_conf *cf, struct str text, struct prebuilt_source 
                               errno, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return slv_conf_error(cf, 1, "\"%s\" is no repository, it must be a directory", s->path.p);
+    watch_git(cf, s);
     return 0;
 }
 
@@ -60,6 +82,7 @@ int prebuilt_set_source(struct slv_conf *cf, const struct slv_directive *d, void
                                   strerror(errno));
         if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
             return slv_conf_error(cf, 1, "\"%s\" is neither a directory nor an image", s->path.p);
+        add_watch(cf, s, "");
     }
     c->source = s;
     return 0;

@@ -10,6 +10,8 @@
 struct prebuilt_source {
     struct str path;               /* of a directory, an image or a repository: absolute, NUL */
     struct str branch;             /* of a repository; .p NULL: it is none */
+    struct str watch[2];           /* where changes are to be noticed; absolute, NUL behind each */
+    size_t watch_count;
 };
 
 /*

@@ -3,10 +3,8 @@
  */
 #include "base/arena.h"
 
-#include "base/check.h"
 #include "base/mem.h"
 
-#include <stdalign.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,8 +77,11 @@ static void add_block(struct arena *a, size_t size)
 {
     struct arena_block *b;
 
-    if (!ONE_BLOCK_EACH && size < a->block_size)
-        size = a->block_size;
+    if (!ONE_BLOCK_EACH) {
+        if (size < a->block_size)
+            size = a->block_size;
+        size = (size + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
+    }
     AN(size <= SIZE_MAX - sizeof *b);
     b = mem_alloc(sizeof *b + size);
     b->size = size;
@@ -90,11 +91,8 @@ static void add_block(struct arena *a, size_t size)
     a->end = b->data + size;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+void *arena_alloc_block(struct arena *a, size_t size)
 {
-    void *p;
-
-    CHECK_OBJ(a, ARENA_MAGIC);
     AN(size <= SIZE_MAX / 2);
     /* No bytes have an address of their own too. */
     if (size == 0)
@@ -104,12 +102,9 @@ void *arena_alloc(struct arena *a, size_t size)
         a->next = a->end;
         return a->blocks->data;
     }
-    size = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     if ((size_t)(a->end - a->next) < size)
         add_block(a, size);
-    p = a->next;
-    a->next += size;
-    return p;
+    return arena_alloc(a, size);
 }
 
 void *arena_zalloc(struct arena *a, size_t size)

@@ -13,6 +13,9 @@
 
 #include <selvage/str.h>
 
+#include "base/check.h"
+
+#include <stdalign.h>
 #include <stdarg.h>
 
 struct arena_block;
@@ -36,8 +39,26 @@ void arena_reset(struct arena *a);
 /* Runs the cleanups and frees everything; the arena may be used again after arena_init(). */
 void arena_free(struct arena *a);
 
+/* The long way of arena_alloc(): the newest block has no room, so there will be another. */
+void *arena_alloc_block(struct arena *a, size_t size)
+    __attribute__((cold, malloc, noinline, returns_nonnull));
+
+/* Objects begin, and blocks end, at multiples of this. */
+#define ARENA_ALIGN alignof(max_align_t)
+
 /* Aligned for any type; contents undefined. Never NULL. */
-void *arena_alloc(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));
+__attribute__((malloc, returns_nonnull))
+static inline void *arena_alloc(struct arena *a, size_t size)
+{
+    char *p = a->next;
+
+    CHECK_OBJ(a, ARENA_MAGIC);
+    /* No bytes wrap around here and take the long way, as too many do. */
+    if (size - 1 >= (size_t)(a->end - p))
+        return arena_alloc_block(a, size);
+    a->next = p + ((size + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1));
+    return p;
+}
 
 /* Zero-filled. */
 void *arena_zalloc(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));

@@ -46,7 +46,8 @@
     } while (0)
 
 /* Writes the last words (place, expression, and what panic_context() adds) and aborts. */
-_Noreturn void panic(const char *file, int line, const char *func, const char *what);
+_Noreturn void panic(const char *file, int line, const char *func, const char *what)
+    __attribute__((cold));
 
 /* fd: where last words go besides standard error; -1 for nowhere. Kept open by the caller. */
 void panic_to(int fd);

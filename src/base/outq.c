@@ -28,30 +28,44 @@ static void ring_free(struct outq_span *ring, uint32_t size)
         free(ring);
 }
 
-/* Doubles the ring, or takes the first one. */
-static void grow(struct outq *q)
+/* Gives the ring of an empty queue back. */
+static void end(struct outq *q)
 {
-    uint32_t size = q->size ? q->size * 2 : RING_SIZE;
+    if (q->spans)
+        ring_free(q->spans, q->size);
+    q->spans = NULL;
+    q->size = q->first = 0;
+}
+
+/* Doubles the ring. Apart from its caller, which is left with a few stores. */
+static __attribute__((noinline, cold)) void grow(struct outq *q)
+{
+    uint32_t size = q->size * 2;
     struct outq_span *ring;
 
     AN(size > q->size);
-    if (size == RING_SIZE && kept_count)
-        ring = kept[--kept_count];
-    else
-        ring = mem_resize(NULL, size, sizeof *ring);
+    ring = mem_resize(NULL, size, sizeof *ring);
     for (uint32_t i = 0; i < q->count; i++)
         ring[i] = q->spans[(q->first + i) & (q->size - 1)];
-    if (q->spans)
-        ring_free(q->spans, q->size);
+    ring_free(q->spans, q->size);
     q->spans = ring;
     q->size = size;
     q->first = 0;
 }
 
+/* Takes the first ring, off the shelf or from the heap. */
+static void begin(struct outq *q)
+{
+    q->spans = kept_count ? kept[--kept_count] : mem_resize(NULL, RING_SIZE, sizeof *q->spans);
+    q->size = RING_SIZE;
+}
+
 /* Room for one more span at the end. */
 static struct outq_span *append(struct outq *q, uint64_t size)
 {
-    if (q->count == q->size)
+    if (!q->size)
+        begin(q);
+    else if (q->count == q->size)
         grow(q);
     q->end += size;
     return &q->spans[(q->first + q->count++) & (q->size - 1)];
@@ -67,12 +81,15 @@ static struct outq_span *span_at(const struct outq *q, uint32_t i)
 /* Takes the first span out and gives its owner notice. */
 static void shift(struct outq *q)
 {
-    struct outq_span s = *span_at(q, 0);
+    const struct outq_span *s = span_at(q, 0);
+    void (*release)(void *owner) = s->release;
+    void *owner = s->owner;
 
+    /* Only then, because what the owner does may queue more into this place. */
     q->first = (q->first + 1) & (q->size - 1);
     q->count--;
-    if (s.release)
-        s.release(s.owner);
+    if (release)
+        release(owner);
 }
 
 void outq_drop(struct outq *q)
@@ -85,10 +102,7 @@ void outq_drop(struct outq *q)
 void outq_free(struct outq *q)
 {
     outq_drop(q);
-    if (q->spans)
-        ring_free(q->spans, q->size);
-    q->spans = NULL;
-    q->size = q->first = 0;
+    end(q);
 }
 
 void outq_add(struct outq *q, const void *data, size_t size, enum outq_keep keep)
@@ -145,11 +159,6 @@ size_t outq_iov(const struct outq *q, struct iovec *iov, size_t max)
     return n;
 }
 
-const struct outq_span *outq_file(const struct outq *q)
-{
-    return q->count && !span_at(q, 0)->data ? span_at(q, 0) : NULL;
-}
-
 void outq_advance(struct outq *q, uint64_t n)
 {
     AN(n <= outq_waiting(q));
@@ -173,10 +182,7 @@ void outq_advance(struct outq *q, uint64_t n)
 void outq_settle(struct outq *q)
 {
     if (!q->count) {
-        if (q->spans)
-            ring_free(q->spans, q->size);
-        q->spans = NULL;
-        q->size = q->first = 0;
+        end(q);
         return;
     }
     for (uint32_t i = 0; i < q->count; i++) {

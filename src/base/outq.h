@@ -83,7 +83,10 @@ static inline uint64_t outq_waiting(const struct outq *q)
 size_t outq_iov(const struct outq *q, struct iovec *iov, size_t max);
 
 /* The file range at the front, or NULL where memory is. */
-const struct outq_span *outq_file(const struct outq *q);
+static inline const struct outq_span *outq_file(const struct outq *q)
+{
+    return q->count && !q->spans[q->first].data ? &q->spans[q->first] : NULL;
+}
 
 /* n bytes from the front have been written. n <= outq_waiting(). */
 void outq_advance(struct outq *q, uint64_t n);

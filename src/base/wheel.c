@@ -56,12 +56,11 @@ void wheel_set(struct wheel *w, struct wheel_entry *e, ms_t deadline)
         wheel_remove(w, e);
         return;
     }
-    e->deadline = deadline;
-    if (e->hung != MS_NEVER) {
-        if (e->hung <= deadline)
-            return;
+    if (wheel_move(e, deadline))
+        return;
+    if (e->hung != MS_NEVER)
         unhang(w, e);
-    }
+    e->deadline = deadline;
     hang(w, e);
 }
 

@@ -40,6 +40,18 @@ void wheel_init(struct wheel *w, ms_t now);
 /* Makes an entry that hangs nowhere. */
 void wheel_entry_init(struct wheel_entry *e);
 
+/*
+ * Moves the deadline of an entry where a store is enough: it hangs, and not behind the deadline.
+ * False: wheel_set() must do it.
+ */
+static inline bool wheel_move(struct wheel_entry *e, ms_t deadline)
+{
+    if (e->hung > deadline || deadline == MS_NEVER)
+        return false;
+    e->deadline = deadline;
+    return true;
+}
+
 /* Sets or moves a deadline; MS_NEVER takes the entry out. */
 void wheel_set(struct wheel *w, struct wheel_entry *e, ms_t deadline);
 

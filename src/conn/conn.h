@@ -155,6 +155,12 @@ static inline bool conn_kept(const struct conn *c)
  */
 void conn_received(struct conn *c, char *data, size_t n, ms_t now);
 
+/* Something waits to be written, and the transport is there. */
+static inline bool conn_has_output(const struct conn *c)
+{
+    return !c->broken && !outq_empty(&c->out);
+}
+
 /* Memory to write now, or (0 and *file set) a file range; 0 and NULL: nothing. */
 size_t conn_output(const struct conn *c, struct iovec *iov, size_t max,
                    const struct outq_span **file);

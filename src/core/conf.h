@@ -71,6 +71,8 @@ struct conf_block {
     struct conf_block *children, *next; /* the blocks opened inside, in order; next sibling */
     unsigned where;                /* SLV_IN_* */
     void **confs;                  /* by module index */
+    size_t *access;                /* modules whose access hook is asked here, in their order */
+    size_t access_count;
     struct conf_set *set;          /* engine's own: which fields were set, until conf_inherit() */
     const struct conf_node *node;  /* the directive that opened it; valid while the tree lives */
     void *data;                    /* for the owner of the opening directive: struct server … */

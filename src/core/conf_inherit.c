@@ -219,6 +219,51 @@ static void resolve_inner(const struct resolver *r, struct conf_block *b)
     }
 }
 
+/* A directive of the module stands in the block. */
+static bool stands_in(const struct conf_block *b, size_t module)
+{
+    if (!b->set)
+        return false;
+    for (const struct conf_seen *s = b->set->seen; s; s = s->next)
+        if (s->known->module == module)
+            return true;
+    return false;
+}
+
+/* A directive of the module stands in the block or around it; or it needs none. */
+static bool in_force(const struct conf *c, const struct conf_block *b, size_t module)
+{
+    const struct slv_directive *d = c->modules.list[module]->directives;
+
+    if (!d || !d->name)
+        return true;
+    while (b && !stands_in(b, module))
+        b = b->parent;
+    return b != NULL;
+}
+
+/*
+ * Notes whose access hooks are to be asked, so that a request pays for those that are in use. A
+ * block that sets nothing of theirs shares the list of the one around it.
+ */
+static void list_access(const struct conf *c, struct conf_block *b)
+{
+    const struct conf_modules *m = &c->modules;
+    bool own = root_of(b) == b;
+
+    for (size_t i = 0; i < m->count && !own; i++)
+        own = m->list[i]->access && stands_in(b, i);
+    if (!own) {
+        b->access = b->parent->access;
+        b->access_count = b->parent->access_count;
+        return;
+    }
+    b->access = arena_alloc(c->arena, m->count * sizeof *b->access);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->list[i]->access && in_force(c, b, i))
+            b->access[b->access_count++] = i;
+}
+
 /* Resolves a block, then what is in it: the outer one must be complete before it is inherited. */
 static void resolve(const struct resolver *r, struct conf_block *b)
 {
@@ -228,6 +273,7 @@ static void resolve(const struct resolver *r, struct conf_block *b)
         resolve_root(r, b);
     else
         resolve_inner(r, b);
+    list_access(r->c, b);
     for (struct conf_block *inner = b->children; inner; inner = inner->next)
         resolve(r, inner);
     b->set = NULL;

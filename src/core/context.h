@@ -28,17 +28,18 @@ struct context {
     const struct server *server;
     const struct conf_block *block; /* the location, or the server before one is chosen */
     const struct core_conf *core;  /* the core's conf struct of that block */
-    struct captures captures;
     struct str *variables;         /* values by variable index; NULL until the first is asked for */
     uint8_t *variable_known;       /* which of them hold: 0 no, 1 yes, 2 being evaluated */
     struct str remote_user;        /* of auth_basic; .p NULL: none */
     unsigned redirects;            /* internal ones so far */
+    uint64_t image_number;         /* of the prebuilt image that answered; 0: none did */
     bool error_page;               /* an error_page is being made */
     int error_status;              /* and it goes out with this status; 0: with its own */
     const struct access_logs *logs; /* where the request will be logged */
     bool internal;                 /* came here by an internal redirect */
     bool match_failed;             /* a regular expression gave up before it had an answer */
     bool logged;
+    struct captures captures;      /* last: see context_new() */
 };
 
 /* The core's context of a request. */

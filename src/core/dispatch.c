@@ -4,6 +4,7 @@
 #include "core/dispatch.h"
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "core/access_log.h"
 #include "core/answer.h"
 #include "core/core_conf.h"
@@ -38,8 +39,11 @@ static void enter_block(struct context *ctx, const struct conf_block *block)
 static struct context *context_new(struct exchange *x, const struct config *config,
                                    const struct server *server)
 {
-    struct context *ctx = arena_zalloc(&x->arena, sizeof *ctx);
+    struct context *ctx = arena_alloc(&x->arena, sizeof *ctx);
 
+    /* The captures are a third of it, and hardly any request has some: their count is enough. */
+    memset(ctx, 0, offsetof(struct context, captures));
+    ctx->captures.count = 0;
     ctx->magic = CONTEXT_MAGIC;
     ctx->x = x;
     ctx->config = config;
@@ -122,7 +126,6 @@ static int run_rewrite(struct slv_request *r, struct context *ctx)
 /* Access hooks with the confs of a block; "satisfy" joins their words. */
 static int run_access(struct slv_request *r, struct context *ctx)
 {
-    const struct conf_modules *m = &ctx->config->modules;
     const struct conf_block *block = ctx->block;
     bool any = ctx->core->satisfy == SATISFY_ANY;
     int refusal = SLV_DECLINED;
@@ -131,12 +134,10 @@ static int run_access(struct slv_request *r, struct context *ctx)
         block = ctx->core->limit_except->block;
         ctx->logs = core_conf_of(block)->access_logs;
     }
-    for (size_t i = 0; i < m->count; i++) {
-        int result;
+    for (size_t i = 0; i < block->access_count; i++) {
+        size_t index = block->access[i];
+        int result = ctx->config->modules.list[index]->access(r, block->confs[index]);
 
-        if (!m->list[i]->access)
-            continue;
-        result = m->list[i]->access(r, block->confs[i]);
         if (result == SLV_DECLINED)
             continue;
         if (any && result == SLV_DONE)
@@ -161,13 +162,14 @@ static bool body_too_large(const struct context *ctx)
     return true;
 }
 
-/* From the server block to the end of the access phase. A status or SLV_DECLINED: go on. */
+/*
+ * From the server block, which has been entered, to the end of the access phase. A status or
+ * SLV_DECLINED: go on.
+ */
 static int run_phases(struct slv_request *r, struct context *ctx)
 {
-    int result;
+    int result = run_rewrite(r, ctx);
 
-    enter_block(ctx, ctx->server->block);
-    result = run_rewrite(r, ctx);
     if (result != SLV_DECLINED)
         return result;
     ctx->match_failed = false;
@@ -300,6 +302,7 @@ int core_redirect(struct slv_request *r, struct str path, struct str args)
     r->path = arena_str(&ctx->x->arena, path);
     if (args.p)
         r->args = arena_str(&ctx->x->arena, args);
+    enter_block(ctx, ctx->server->block);
     result = run_phases(r, ctx);
     return result == SLV_DECLINED ? run_handlers(r, ctx) : result;
 }
@@ -340,6 +343,10 @@ static void on_done(struct exchange *x)
 
     AN(!ctx->logged);
     ctx->logged = true;
+    metrics_add(COUNTER_REQUESTS, 1);
+    metrics_add(COUNTER_SENT, exchange_sent(x));
+    if (x->status >= 100 && x->status < 600)
+        metrics_add((enum counter)(COUNTER_STATUS_1XX + x->status / 100 - 1), 1);
     if (ctx->logs)
         access_log_request(&x->req, ctx->logs);
 }

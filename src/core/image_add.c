@@ -154,11 +154,25 @@ bool slv_build_has(const struct slv_build *b, struct str path)
 
 /* ---- What there is already ------------------------------------------------------------------- */
 
-/* No variant is to be put off. */
-bool slv_build_thorough(const struct slv_build *b)
+/*
+ * Keeps the account of what takes long. A share of what was put off is overdrawn by its last file,
+ * so that a large file gets its turn, too.
+ */
+bool slv_build_afford(struct slv_build *b, size_t bytes)
 {
+    static const uint64_t budgets[] = {
+        [IMAGE_QUICK] = (uint64_t)1 << 20, [IMAGE_SHARE] = (uint64_t)16 << 20,
+        [IMAGE_THOROUGH] = UINT64_MAX
+    };
+    uint64_t left;
+
     CHECK_OBJ(b, SLV_BUILD_MAGIC);
-    return b->job->thorough;
+    AN((size_t)b->job->effort < sizeof budgets / sizeof budgets[0]);
+    left = budgets[b->job->effort] - b->spent;
+    if (bytes > left && (b->job->effort == IMAGE_QUICK || left == 0))
+        return false;
+    b->spent += bytes < left ? bytes : left;
+    return true;
 }
 
 /* The entry that the earlier image has of a file for this path, or NULL. */

@@ -4,6 +4,7 @@
 #include "core/images.h"
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "core/core_conf.h"
 #include "core/image_head.h"
 #include "http/conditional.h"
@@ -26,6 +27,9 @@ static const struct snapshot_variant *choose(struct slv_request *r, const struct
     struct str accept;
 
     if (e->variants == 1)
+        return v;
+    /* Who says nothing about codings is given the plain one. */
+    if (!r->known[SLV_H_ACCEPT_ENCODING])
         return v;
     accept = exchange_list(exchange_of(r), SLV_H_ACCEPT_ENCODING);
     negotiate_encoding(accept, accept.p != NULL, &wanted);
@@ -86,22 +90,32 @@ static bool beyond_the_end(const struct slv_request *r, const struct snapshot *s
         == RANGE_UNSATISFIABLE;
 }
 
+/* The last byte of an answer has left, or never will: the version that it lies in may go. */
+static void unpin(void *owner)
+{
+    struct image_version *version = owner;
+
+    image_version_unref(&version);
+}
+
 /*
  * Answers a request for ranges: the body is borrowed as ever, but the core makes the head, since
  * that of a part is like no other. Entity-tag, date and fields are those of the full answer, so
  * that what a client has of it fits. A refusal has a page of its own, to which those fields do not
  * belong.
  */
-static int answer_range(struct slv_request *r, const struct snapshot *s,
+static int answer_range(struct slv_request *r, struct image_version *version,
                         const struct snapshot_entry *e, const struct snapshot_variant *v)
 {
+    const struct snapshot *s = &version->snapshot;
     struct str extra = snapshot_text(s, e->extra, e->extra_size), line, name, value;
     struct str coding = image_coding_name((enum coding)v->coding);
     struct slv_response response = {
         .status = 200, .content_type = snapshot_text(s, e->type, e->type_size),
         .etag = etag_of(s, v),
         .last_modified = e->modified == SNAPSHOT_NO_DATE ? 0 : (time_t)e->modified,
-        .body = { .kind = SLV_BODY_MEM, .data = s->base + v->body, .size = (int64_t)v->body_size }
+        .body = { .kind = SLV_BODY_MEM, .data = s->base + v->body, .size = (int64_t)v->body_size,
+                  .release = unpin, .owner = version }
     };
 
     if (beyond_the_end(r, s, e, v)) {
@@ -113,6 +127,7 @@ static int answer_range(struct slv_request *r, const struct snapshot *s,
         slv_header_out(r, name, value);
     if (coding.n)
         slv_header_out(r, STR("Content-Encoding"), coding);
+    image_version_ref(version);
     return slv_respond(r, &response) == 0 ? SLV_DONE : 500;
 }
 
@@ -139,9 +154,9 @@ static const struct snapshot_entry *entry_for(const struct slv_request *r,
         return NULL;
     CHECK_OBJ(image, SLV_IMAGE_MAGIC);
     AN(image->server == ctx->server);
-    if (!image->map || (r->method != SLV_GET && r->method != SLV_HEAD))
+    if (!image->current || (r->method != SLV_GET && r->method != SLV_HEAD))
         return NULL;
-    e = snapshot_find(&image->snapshot, r->path);
+    e = snapshot_find(&image->current->snapshot, r->path);
     if (!e || e->kind != SNAPSHOT_FILE || ctx->error_page || !at_home(r, ctx))
         return NULL;
     return e;
@@ -157,8 +172,9 @@ static bool is_conditional(const struct slv_request *r)
 /* Answers from the image of the request's host. */
 int slv_image_answer(struct slv_request *r)
 {
-    const struct context *ctx = context_of(r);
+    struct context *ctx = context_of(r);
     const struct snapshot_entry *e = entry_for(r, ctx);
+    struct image_version *version;
     enum cond_result judged = COND_PASS;
     const struct snapshot_variant *v;
     const struct snapshot *s;
@@ -166,7 +182,10 @@ int slv_image_answer(struct slv_request *r)
 
     if (!e)
         return SLV_DECLINED;
-    s = &ctx->server->image->snapshot;
+    version = ctx->server->image->current;
+    metrics_add(COUNTER_IMAGE_ANSWERS, 1);
+    ctx->image_number = version->number;
+    s = &version->snapshot;
     v = choose(r, e);
     AN(v->coding < CODING_MAX && e->status >= 200);
     if (is_conditional(r))
@@ -174,19 +193,21 @@ int slv_image_answer(struct slv_request *r)
     if (judged == COND_FAILED)
         return 412;
     if (judged == COND_NOT_MODIFIED) {
+        metrics_add(COUNTER_IMAGE_304, 1);
         wire.status = 304;
         wire.head = s->base + v->brief;
         wire.head_size = v->brief_size;
     } else {
         if (r->known[SLV_H_RANGE] && r->method == SLV_GET && ctx->core->max_ranges != 0)
-            return answer_range(r, s, e, v);
+            return answer_range(r, version, e, v);
         wire.status = e->status;
         wire.head = s->base + v->head;
         wire.head_size = v->head_size;
         wire.body = s->base + v->body;
         wire.body_size = v->body_size;
     }
-    /* No release: a mapping lives as long as the worker's configuration. */
+    wire.release = unpin;
+    wire.owner = image_version_ref(version);
     return slv_respond_wire(r, &wire) == 0 ? SLV_DONE : 500;
 }
 
@@ -195,5 +216,19 @@ bool slv_image_has(const struct slv_request *r, struct str path)
 {
     const struct slv_image *image = context_of(r)->server->image;
 
-    return image && image->map && snapshot_find(&image->snapshot, path) != NULL;
+    return image && image->current && snapshot_find(&image->current->snapshot, path) != NULL;
+}
+
+/* The number of the image that answered. */
+uint64_t slv_image_number(const struct slv_request *r)
+{
+    return context_of(r)->image_number;
+}
+
+/* The number of the image that answers for the host now. */
+uint64_t slv_image_current(const struct slv_request *r)
+{
+    const struct slv_image *image = context_of(r)->server->image;
+
+    return image && image->current ? image->current->number : 0;
 }

@@ -267,7 +267,7 @@ int image_build(struct image_job *job)
     job->put_off = 0;
     arena_init(&b.arena, 4096);
     arena_init(&b.scratch, SCRATCH_SIZE);
-    b.name = arena_cstr(&b.arena, image_name(image));
+    b.name = arena_cstr(&b.arena, image->name);
     b.writer = snapshot_writer_new(job->fd, INT64_MAX);
     if (job->previous)
         snapshot_writer_previous(b.writer, job->previous);
@@ -285,4 +285,28 @@ int image_build(struct image_job *job)
     arena_free(&b.arena);
     b.magic = 0;
     return rc == 0 ? 0 : -1;
+}
+
+/* Names what is to be watched. */
+void image_sources(const struct config *config, const struct slv_image *image,
+                   void (*add)(void *arg, const struct slv_image *image, const char *path),
+                   void *arg)
+{
+    struct slv_build b = { .magic = SLV_BUILD_MAGIC, .config = config, .image = image };
+
+    CHECK_OBJ(image, SLV_IMAGE_MAGIC);
+    for (size_t i = 0; i < image->options.source_count; i++)
+        add(arg, image, image->options.sources[i].p);
+    if (image->options.source_count)
+        return;
+    arena_init(&b.arena, 4096);
+    arena_init(&b.scratch, SCRATCH_SIZE);
+    find_trees(&b, image->server->block);
+    for (size_t i = 0; i < b.tree_count; i++)
+        if (!b.trees[i].obstacle && image_wished(config, b.trees[i].conf))
+            add(arg, image, b.trees[i].dir.p);
+    free(b.trees);
+    arena_free(&b.scratch);
+    arena_free(&b.arena);
+    b.magic = 0;
 }

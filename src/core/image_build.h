@@ -21,6 +21,7 @@ struct slv_build {
     struct slv_tree *trees;
     size_t tree_count, tree_room;
     bool adopted;                  /* the image is one that was made elsewhere */
+    uint64_t spent;                /* of the budget for what takes long, bytes */
 };
 
 /* Error pages of files that are in the image by now. 0, or -1 after image_add_failed(). */

@@ -4,9 +4,12 @@
 #include "core/images.h"
 
 #include "base/check.h"
+#include "base/mem.h"
+#include "base/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,8 +18,6 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
-
-#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* ---- Wishes ---------------------------------------------------------------------------------- */
 
@@ -37,7 +38,6 @@ int slv_image_want(struct slv_conf *cf, const struct slv_module *m, const void *
     wish->magic = SLV_IMAGE_MAGIC;
     wish->module = m;
     wish->conf = conf;
-    wish->fd = -1;
     wish->next = config->images;
     config->images = wish;
     return 0;
@@ -68,7 +68,7 @@ static bool block_has(const struct config *config, const struct slv_image *wish,
 }
 
 /* The module that is to build an image for a host, or NULL. */
-const struct slv_module *images_module(const struct config *config, const struct server *s)
+static const struct slv_module *wanted_by(const struct config *config, const struct server *s)
 {
     for (const struct slv_image *wish = config->images; wish; wish = wish->next)
         if (!wish->server && block_has(config, wish, s->block))
@@ -76,38 +76,78 @@ const struct slv_module *images_module(const struct config *config, const struct
     return NULL;
 }
 
-/* Some host wants an image. */
-bool images_wanted(const struct config *config)
+/* The conf struct is one that a wish names. */
+bool image_wished(const struct config *config, const void *conf)
 {
     CHECK_OBJ(config, CONFIG_MAGIC);
-    for (const struct server *s = config->servers; s; s = s->next)
-        if (images_module(config, s))
+    for (const struct slv_image *wish = config->images; wish; wish = wish->next)
+        if (!wish->server && wish->conf == conf)
             return true;
     return false;
 }
 
+/* Walks the images of hosts. */
+struct slv_image *images_next(const struct config *config, const struct slv_image *image)
+{
+    struct slv_image *next;
+
+    CHECK_OBJ(config, CONFIG_MAGIC);
+    for (next = image ? image->next : config->images; next && !next->server; next = next->next)
+        ;
+    return next;
+}
+
+/* What people call the host of a server; those before it in the list have their names. */
+static struct str name_image(struct config *config, const struct server *s)
+{
+    struct str name = server_name(s).n ? server_name(s) : STR("_"), base;
+    unsigned same = 1;
+
+    for (const struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        base = server_name(i->server).n ? server_name(i->server) : STR("_");
+        same += str_eq(base, name);
+    }
+    return same == 1 ? name : arena_printf(&config->arena, "%.*s#%u", STR_ARG(name), same);
+}
+
+/* Makes a struct slv_image for each host that wants one. */
+void images_prepare(struct config *config)
+{
+    struct slv_image **end = &config->images;
+    unsigned count = 0;
+
+    CHECK_OBJ(config, CONFIG_MAGIC);
+    for (; *end; end = &(*end)->next)
+        count += (*end)->server != NULL;
+    for (struct server *s = config->servers; s; s = s->next) {
+        const struct slv_module *m = wanted_by(config, s);
+        struct slv_image *image;
+
+        if (!m || s->image)
+            continue;
+        image = arena_zalloc(&config->arena, sizeof *image);
+        image->magic = SLV_IMAGE_MAGIC;
+        image->module = m;
+        image->name = name_image(config, s);
+        image->server = s;
+        image->index = count++;
+        image->options.keep = 2;
+        if (m->image)
+            m->image(image_conf(config, image, s->block), &image->options);
+        *end = image;
+        end = &image->next;
+        s->image = image;
+    }
+}
+
+/* Drops the reference in a place that holds one or none. */
+static void drop(struct image_version **place)
+{
+    if (*place)
+        image_version_unref(place);
+}
+
 /* ---- In the master --------------------------------------------------------------------------- */
-
-/* What messages call an image's host. */
-struct str image_name(const struct slv_image *image)
-{
-    struct str name = server_name(image->server);
-
-    return name.n ? name : STR("_");
-}
-
-/* Gives an image up: its host is served from disk. */
-static void give_up(struct slv_image *image)
-{
-    if (image->map)
-        munmap(image->map, image->size);
-    image->map = NULL;
-    if (image->fd >= 0)
-        close(image->fd);
-    image->fd = -1;
-    if (image->server && image->server->image == image)
-        image->server->image = NULL;
-}
 
 /* An empty memfd that can be sealed, or -1. */
 static int new_memfd(void)
@@ -119,125 +159,137 @@ static int new_memfd(void)
     return fd;
 }
 
-/* Makes the memfds. */
-int images_prepare(struct config *config, const struct config *old)
+/* Begins a version. */
+int image_begin(const struct config *config, struct slv_image *image, uint64_t number)
 {
-    CHECK_OBJ(config, CONFIG_MAGIC);
-    AN(old != config);
-    for (struct server *s = config->servers; s; s = s->next) {
-        const struct slv_module *m = images_module(config, s);
-        struct slv_image *image;
+    int fd = new_memfd();
 
-        if (!m || s->image)
-            continue;
-        image = arena_zalloc(&config->arena, sizeof *image);
-        image->magic = SLV_IMAGE_MAGIC;
-        image->module = m;
-        image->server = s;
-        image->fd = new_memfd();
-        if (image->fd < 0) {
-            log_alert(errno, "memfd_create() for the image of \"%.*s\" failed",
-                      STR_ARG(image_name(image)));
-            return -1;
-        }
-        image->next = config->images;
-        config->images = image;
-        s->image = image;
+    CHECK_OBJ(image, SLV_IMAGE_MAGIC);
+    AN(image->server != NULL && image->target == NULL);
+    if (fd < 0) {
+        log_alert(errno, "memfd_create() for the image of \"%.*s\" failed", STR_ARG(image->name));
+        return -1;
     }
+    image->target = image_version_new(fd, number);
+    image->target->config = config->generation;
     return 0;
 }
 
 /* Judges what the builder left; NULL: all is well. */
-static const char *judge(const struct config *config, const struct slv_image *image)
+static const char *judge(struct image_version *v, off_t size)
 {
-    int seals = fcntl(image->fd, F_GET_SEALS);
     struct snapshot_header header;
     const char *reason = NULL;
-    struct stat st;
 
-    if (seals < 0 || (seals & SEALS) != SEALS)
-        return "it was not finished";
-    if (fstat(image->fd, &st) != 0 || st.st_size < (off_t)sizeof header
-        || pread(image->fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
+    if (size < (off_t)sizeof header
+        || pread(v->fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
         return "its header cannot be read";
-    if (snapshot_check_header(&header, (uint64_t)st.st_size, &reason) != 0)
+    if (snapshot_check_header(&header, (uint64_t)size, &reason) != 0)
         return reason;
-    if (header.generation != config->generation)
-        return "it belongs to another generation";
+    if (header.generation != v->number)
+        return "it is not the one that was asked for";
+    v->size = (size_t)size;
+    v->entries = header.entries;
+    v->built = header.built;
+    v->put_off = header.put_off;
     return NULL;
 }
 
-/* Looks at the headers. */
-int images_check(struct config *config)
+/* Looks at what the builder has left. */
+enum image_outcome image_take(struct slv_image *image, struct image_version **made)
 {
-    int rc = 0;
+    struct image_version *v = image->target;
+    const char *reason = NULL;
+    struct stat st;
 
-    CHECK_OBJ(config, CONFIG_MAGIC);
-    for (struct slv_image *image = config->images; image; image = image->next) {
-        const char *reason;
-
-        CHECK_OBJ(image, SLV_IMAGE_MAGIC);
-        if (!image->server || image->fd < 0)
-            continue;
-        reason = judge(config, image);
-        if (!reason)
-            continue;
-        log_error(0, "no prebuilt image for \"%.*s\": %s", STR_ARG(image_name(image)), reason);
-        give_up(image);
-        rc = -1;
+    CHECK_OBJ(image, SLV_IMAGE_MAGIC);
+    CHECK_OBJ(v, IMAGE_VERSION_MAGIC);
+    image->target = NULL;
+    *made = NULL;
+    if (!image_version_sealed(v->fd) || fstat(v->fd, &st) != 0) {
+        reason = "it was not finished";
+    } else if (st.st_size == 0 && image->current) {
+        /* So it is what this configuration makes, whichever made it. */
+        image->current->config = v->config;
+        image_version_unref(&v);
+        return IMAGE_UNCHANGED;
+    } else {
+        reason = judge(v, st.st_size);
     }
-    return rc;
+    if (!reason) {
+        *made = v;
+        return IMAGE_MADE;
+    }
+    log_error(0, "no new prebuilt image for \"%.*s\": %s", STR_ARG(image->name), reason);
+    image_version_unref(&v);
+    return IMAGE_FAILED;
+}
+
+/* Another version answers, or none. */
+void image_use(struct slv_image *image, struct image_version *v)
+{
+    CHECK_OBJ(image, SLV_IMAGE_MAGIC);
+    AN(image->server != NULL);
+    if (v)
+        image_version_ref(v);
+    drop(&image->current);
+    image->current = v;
 }
 
 /* ---- In the builder -------------------------------------------------------------------------- */
 
-/* Builds and seals. */
-int images_build(struct config *config, void (*progress)(void *arg, const char *line), void *arg)
+/* Makes one image. 0, or -1 after logging. */
+static int build_one(struct config *config, struct slv_image *image,
+                     enum image_effort effort,
+                     void (*progress)(void *arg, const char *line), void *arg)
+{
+    struct image_version *target = image->target, *current = image->current;
+    const char *reason = current && !current->map ? image_version_map(current, true, false) : NULL;
+    struct image_job job = {
+        .config = config, .image = image, .fd = target->fd, .number = target->number,
+        .previous = current && !reason ? &current->snapshot : NULL,
+        .same_config = current && current->config == config->generation,
+        .effort = effort, .progress = progress, .arg = arg
+    };
+
+    if (reason)
+        log_error(0, "the prebuilt image of \"%.*s\" that is in use cannot be read: %s",
+                  STR_ARG(image->name), reason);
+    if (image_build(&job) != 0)
+        return -1;
+    if (fcntl(target->fd, F_ADD_SEALS, IMAGE_SEALS) != 0) {
+        log_alert(errno, "sealing the image of \"%.*s\" failed", STR_ARG(image->name));
+        return -1;
+    }
+    /* What workers can rely on without looking: it is looked at here, where nobody waits. */
+    reason = job.unchanged ? NULL : image_version_verify(target, image->options.huge_pages);
+    if (reason)
+        log_alert(0, "the image of \"%.*s\" was made wrong: %s", STR_ARG(image->name), reason);
+    return reason ? -1 : 0;
+}
+
+/* Makes and seals. */
+int images_build(struct config *config, enum image_effort effort,
+                 void (*progress)(void *arg, const char *line), void *arg)
 {
     int rc = 0;
 
-    CHECK_OBJ(config, CONFIG_MAGIC);
-    for (struct slv_image *image = config->images; image; image = image->next) {
-        CHECK_OBJ(image, SLV_IMAGE_MAGIC);
-        if (!image->server || image->fd < 0)
-            continue;
-        if (image_build(&(struct image_job){
-                .config = config, .image = image, .fd = image->fd, .number = config->generation,
-                .thorough = true, .progress = progress, .arg = arg }) != 0) {
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i))
+        if (i->target && build_one(config, i, effort, progress, arg) != 0)
             rc = -1;
-        } else if (fcntl(image->fd, F_ADD_SEALS, SEALS) != 0) {
-            log_alert(errno, "sealing the image of \"%.*s\" failed", STR_ARG(image_name(image)));
-            rc = -1;
-        }
-    }
     return rc;
 }
 
 /* ---- In a worker ----------------------------------------------------------------------------- */
 
-/* Maps one image; NULL, or why it is refused. */
-static const char *map_image(struct slv_image *image)
+/* Maps a version that came from the master, and gives its descriptor back. NULL, or the reason. */
+static const char *take_version(const struct slv_image *image, struct image_version *v)
 {
-    int seals = fcntl(image->fd, F_GET_SEALS);
-    const char *reason = NULL;
-    struct stat st;
-    void *map;
+    const char *reason = image_version_map(v, false, image->options.huge_pages);
 
-    /* What is checked once must not change afterwards, and must not shrink under the mapping. */
-    if (seals < 0 || (seals & SEALS) != SEALS)
-        return "it is not sealed";
-    if (fstat(image->fd, &st) != 0 || st.st_size < (off_t)sizeof(struct snapshot_header))
-        return "it is shorter than a header";
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, image->fd, 0);
-    if (map == MAP_FAILED)
-        return "it cannot be mapped";
-    image->map = map;
-    image->size = (size_t)st.st_size;
-    if (snapshot_check(map, image->size, false, &image->snapshot, &reason) != 0)
-        return reason;
-    close(image->fd);
-    image->fd = -1;
-    return NULL;
+    close(v->fd);
+    v->fd = -1;
+    return reason;
 }
 
 /* Maps the images. */
@@ -245,29 +297,59 @@ int images_map(struct config *config)
 {
     int rc = 0;
 
-    CHECK_OBJ(config, CONFIG_MAGIC);
-    for (struct slv_image *image = config->images; image; image = image->next) {
-        const char *reason;
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        const char *reason = i->current ? take_version(i, i->current) : NULL;
 
-        CHECK_OBJ(image, SLV_IMAGE_MAGIC);
-        if (!image->server || image->fd < 0 || image->map)
-            continue;
-        reason = map_image(image);
+        /* Of a build that was under way when this process was forked. */
+        drop(&i->target);
         if (!reason)
             continue;
-        log_error(0, "the prebuilt image of \"%.*s\" is refused: %s", STR_ARG(image_name(image)),
-                  reason);
-        give_up(image);
+        log_error(0, "the prebuilt image of \"%.*s\" is refused: %s", STR_ARG(i->name), reason);
+        image_use(i, NULL);
         rc = -1;
     }
     return rc;
+}
+
+/* Puts another version in place. */
+int image_swap(struct config *config, unsigned index, uint64_t number, int fd)
+{
+    struct slv_image *image = images_next(config, NULL);
+    struct image_version *v;
+    const char *reason;
+
+    AN(fd >= 0);
+    while (image && image->index != index)
+        image = images_next(config, image);
+    if (!image) {
+        log_alert(0, "a prebuilt image has come for a host that there is not");
+        close(fd);
+        return -1;
+    }
+    v = image_version_new(fd, number);
+    reason = take_version(image, v);
+    if (reason)
+        log_error(0, "the prebuilt image %llu of \"%.*s\" is refused: %s",
+                  (unsigned long long)number, STR_ARG(image->name), reason);
+    else {
+        image_version_superseded(image->current);
+        metrics_add(COUNTER_IMAGE_SWAPS, 1);
+        image_use(image, v);
+    }
+    image_version_unref(&v);
+    return reason ? -1 : 0;
 }
 
 /* Gives everything back. */
 void images_free(struct config *config)
 {
     CHECK_OBJ(config, CONFIG_MAGIC);
-    for (struct slv_image *image = config->images; image; image = image->next)
-        give_up(image);
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        drop(&i->target);
+        drop(&i->current);
+        i->server->image = NULL;
+    }
     config->images = NULL;
+    while (images_reclaim(SIZE_MAX / 2))
+        ;
 }

@@ -1,18 +1,24 @@
 /*
  * images.h - the life of prebuilt images in a configuration.
  *
+ * A host that wants one has a struct slv_image. What answers for it at the moment is a struct
+ * image_version: bytes that were sealed once and are never changed again, so that the place of one
+ * is taken by another in a single step. Both processes use the same structs: the master keeps the
+ * descriptors, workers keep mappings.
+ *
  *   process   call                     what happens
  *   master    config_load()            finish hooks say with slv_image_want() what they want
- *   master    images_wanted()          is there anything to build?
- *   master    images_prepare()         an empty memfd for each host that wants an image
+ *   master    images_prepare()         a struct slv_image for each host that wants one
+ *   master    image_begin()            an empty memfd for an image that is to be made
  *   builder   images_build()           fills them, through descriptors inherited from the master
- *   master    images_check()           after the builder has ended: which images are whole?
- *   worker    images_map()             after the fork, before it accepts: maps, checks, serves
+ *   master    image_take()             after the builder has ended: what has become of it?
+ *   master    image_use()              this version answers from now on, for workers to come
+ *   worker    images_map()             after the fork, before it accepts
+ *   worker    image_swap()             another version came by the channel: between two events
+ *   worker    images_reclaim()         gives the memory of versions back that nobody reads any more
  *   all       images_free()            from config_free()
  *
- * Where an image could not be made, its host has none (server->image is NULL) and its files are
- * served from disk. Whether that is good enough is for the master to decide: on a reload it keeps
- * the running generation instead.
+ * Where a host has no version its files are served from disk.
  */
 #ifndef SLV_IMAGES_H
 #define SLV_IMAGES_H
@@ -20,6 +26,23 @@
 #include "core/config.h"
 #include "core/server.h"
 #include "core/snapshot.h"
+
+/* An image that has been made. On the heap, counted. */
+struct image_version {
+    unsigned magic;
+#define IMAGE_VERSION_MAGIC 0x17a9e5edu
+    unsigned refs;
+    int fd;                        /* the sealed memfd; -1 in a worker that has mapped it */
+    uint64_t number;               /* counts from 1 in the life of a master */
+    unsigned long config;          /* generation of the configuration that it was made under */
+    uint64_t put_off;              /* files that lack variants: see struct image_job */
+    uint64_t entries;              /* master: paths that it answers */
+    int64_t built;                 /* master: when, in milliseconds since the epoch */
+    void *map;                     /* NULL: not mapped in this process */
+    size_t size;                   /* of the image, bytes */
+    struct snapshot snapshot;      /* valid while map is not NULL */
+    struct image_version *next;    /* among those to be unmapped */
+};
 
 /*
  * The image of one host; or, while server is NULL, the wish of a module that blocks with a certain
@@ -32,44 +55,124 @@ struct slv_image {
     const struct slv_module *module; /* who builds it */
     const void *conf;              /* of a wish: the struct that was meant */
     struct server *server;
-    int fd;                        /* the memfd; -1: none, or given up */
-    void *map;                     /* in a worker; NULL: not mapped */
-    size_t size;                   /* of the mapping */
-    struct snapshot snapshot;      /* valid while map is not NULL */
+    struct str name;               /* what people call the host: its first server_name, or "_"; the
+                                      second host of that name is "name#2" */
+    unsigned index;                /* its place among the configuration's, from 0 on */
+    struct slv_image_options options;
+    struct image_version *current; /* what answers; NULL: none */
+    struct image_version *target;  /* master and builder: what is being made; NULL: nothing */
+    uint64_t serial;               /* master: of the last swap, see publish.c */
+    bool wanted;                   /* master: a build was asked for */
 };
 
-/* Some host wants an image. */
-bool images_wanted(const struct config *config);
+/* Makes a struct slv_image for each host that wants one; those that have it keep it. */
+void images_prepare(struct config *config);
 
-/* The module that makes the image of a host; NULL: the host wants none. */
-const struct slv_module *images_module(const struct config *config, const struct server *s);
+/* Walks the images of hosts: NULL gives the first, NULL is returned behind the last. */
+struct slv_image *images_next(const struct config *config, const struct slv_image *image);
+
+/* ---- Versions -------------------------------------------------------------------------------- */
+
+struct image_version *image_version_ref(struct image_version *v);
 
 /*
- * Makes a memfd for each host that wants an image. old: the configuration that is being replaced,
- * or NULL. 0; -1 after logging where there is no descriptor or memory to be had.
+ * Gives a reference up; the last one closes the descriptor. A mapping does not go at once: see
+ * images_reclaim().
  */
-int images_prepare(struct config *config, const struct config *old);
+void image_version_unref(struct image_version **v);
+
+/* A version of which this process has the descriptor; takes it. */
+struct image_version *image_version_new(int fd, uint64_t number);
+
+/* What is sealed in an image before anybody relies on it. */
+#define IMAGE_SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* Nothing can be changed in there any more. */
+bool image_version_sealed(int fd);
+
+/* Maps it. whole: look at every offset in it. NULL, or why it is refused. */
+const char *image_version_map(struct image_version *v, bool whole, bool huge_pages);
 
 /*
- * Builds and seals every image. progress gets lines of text, about one a second; NULL: they go to
- * the log. An image that fails is reported and left unsealed, the others are built all the same.
- * Returns 0 only if all are there.
+ * Looks at it whole, puts it into huge pages if that is wanted and possible, and leaves it
+ * unmapped. NULL, or what is wrong with it.
  */
-int images_build(struct config *config, void (*progress)(void *arg, const char *line), void *arg);
+const char *image_version_verify(struct image_version *v, bool huge_pages);
+
+/* A version (or NULL) that was mapped and current gets a successor. */
+void image_version_superseded(const struct image_version *v);
+
+/* ---- In the master --------------------------------------------------------------------------- */
 
 /*
- * Looks at what the builder left behind, reading no more than headers. An image that is not sealed,
- * whole and of this generation is reported and given up. 0 only if none was.
+ * Begins a version of that configuration: image->target with an empty memfd. 0, or -1 after
+ * logging.
  */
-int images_check(struct config *config);
+int image_begin(const struct config *config, struct slv_image *image, uint64_t number);
+
+/* What has become of image->target. */
+enum image_outcome {
+    IMAGE_FAILED,                  /* nothing that could be used; the reason was logged */
+    IMAGE_UNCHANGED,               /* the current version is still right */
+    IMAGE_MADE                     /* *made is the caller's reference */
+};
 
 /*
- * Maps every image read-only and checks it whole, then closes its descriptor in this process. An
- * image that is refused is reported and given up. 0 only if none was.
+ * Looks at what the builder has left, reading no more than the header: is it sealed, whole and the
+ * one that was asked for? In each case target is NULL afterwards.
+ */
+enum image_outcome image_take(struct slv_image *image, struct image_version **made);
+
+/* Takes a reference of v, which may be NULL, and makes it the one that answers. */
+void image_use(struct slv_image *image, struct image_version *v);
+
+/* ---- In the builder -------------------------------------------------------------------------- */
+
+/* How much is done of what takes long: variants in codings that compress slowly. */
+enum image_effort {
+    IMAGE_QUICK,                   /* a second or two, because somebody waits; the rest is put off */
+    IMAGE_SHARE,                   /* some ten seconds of what was put off, at least one file */
+    IMAGE_THOROUGH                 /* all of it */
+};
+
+/*
+ * Makes and seals every image that has a target, with what is current as the earlier one. progress
+ * gets lines of text, about one a second; NULL: they go to the log. An image that fails is
+ * reported and left unsealed, the others are made all the same. 0 only if none failed.
+ */
+int images_build(struct config *config, enum image_effort effort,
+                 void (*progress)(void *arg, const char *line), void *arg);
+
+/* Names what is to be watched for changes of a host's source: absolute paths. */
+void image_sources(const struct config *config, const struct slv_image *image,
+                   void (*add)(void *arg, const struct slv_image *image, const char *path),
+                   void *arg);
+
+/* ---- In a worker ----------------------------------------------------------------------------- */
+
+/*
+ * Maps the current version of every host and closes its descriptor in this process. One that is
+ * refused is reported and given up. 0 only if none was.
  */
 int images_map(struct config *config);
 
-/* Unmaps and closes. config memory itself goes with its arena. */
+/*
+ * Puts another version in place of the current one; takes fd. Answers under way keep the one that
+ * they began with. 0; -1 after logging, and then the current one stays.
+ */
+int image_swap(struct config *config, unsigned index, uint64_t number, int fd);
+
+/*
+ * Unmaps up to bytes of versions that have lost their last reader. True: there is more to do. To be
+ * called again and again with a pause: giving 200 MB back at once takes the kernel tens of
+ * milliseconds, in which no visitor would be served.
+ */
+bool images_reclaim(size_t bytes);
+
+/* There is something to reclaim, or there will be when the last answer from it has left. */
+bool images_reclaimable(void);
+
+/* Gives everything back. config memory itself goes with its arena. */
 void images_free(struct config *config);
 
 /* ---- Between images.c and image_build.c ------------------------------------------------------ */
@@ -87,8 +190,7 @@ struct image_job {
                                         files that have not changed is taken over */
     bool same_config;              /* previous was made under this very configuration, so that its
                                       heads hold, too */
-    bool thorough;                 /* make every variant, however long it takes; otherwise those
-                                      that take long are made within a budget and put off beyond */
+    enum image_effort effort;
     void (*progress)(void *arg, const char *line); /* NULL: lines go to the log */
     void (*added)(void *arg, uint64_t size); /* after each answer: the size of its content; or
                                                 NULL */
@@ -109,11 +211,11 @@ int image_build(struct image_job *job);
 int image_adopt(struct image_job *job, const char *path, uint64_t max, const char **reason,
                 int *error);
 
-/* What messages call its host: the first server_name, or "_". */
-struct str image_name(const struct slv_image *image);
-
 /* The module's conf struct of a block. */
 const void *image_conf(const struct config *config, const struct slv_image *image,
                        const struct conf_block *block);
+
+/* A module wants blocks with that conf struct to be answered from images. */
+bool image_wished(const struct config *config, const void *conf);
 
 #endif

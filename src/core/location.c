@@ -93,6 +93,7 @@ static int enter(struct slv_conf *cf, struct routes *routes, struct location *l)
 {
     const struct location *other = NULL;
 
+    routes->any = routes->any || l->kind != LOCATION_NAMED;
     switch (l->kind) {
     case LOCATION_EXACT:
         other = table_add(&routes->exact, l->text, l);
@@ -170,9 +171,12 @@ static const struct location *longest_prefix(const struct routes *routes, struct
 static const struct location *find(const struct routes *routes, struct str path,
                                    struct slv_request *r, bool *final)
 {
-    const struct location *l = table_get(&routes->exact, path), *inner;
-    const struct location *prefix;
+    const struct location *l, *inner, *prefix;
 
+    *final = false;
+    if (!routes->any)
+        return NULL;
+    l = table_get(&routes->exact, path);
     *final = l != NULL;
     if (l)
         return l;

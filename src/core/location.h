@@ -16,6 +16,7 @@ enum location_kind {
 
 /* The locations of one level: of a server, or inside a location. */
 struct routes {
+    bool any;                      /* one that a path can find: all but the named */
     struct table exact, prefix, named;
     size_t *lengths;               /* of the prefixes, longest first, each once */
     size_t length_count;

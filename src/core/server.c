@@ -15,6 +15,8 @@
  * regular expressions as they stand in the file.
  */
 struct vhosts {
+    const struct server *first;    /* to have been entered */
+    bool plain;                    /* and the only one, without regular expressions */
     struct table exact, leading, trailing;
     struct vhost_regex {
         struct vhost_regex *next;
@@ -170,12 +172,17 @@ void vhosts_add(struct conf *conf, struct listen_addr *addr, struct server *s)
     if (!v) {
         v = addr->vhosts = arena_zalloc(conf->arena, sizeof *v);
         v->regexes_end = &v->regexes;
+        v->first = s;
+        v->plain = true;
         arena_on_free(conf->arena, vhosts_free, v);
     }
+    v->plain = v->plain && s == v->first;
     for (const struct server_name *name = s->names; name; name = name->next) {
         if (name->regex) {
             struct vhost_regex *re = arena_zalloc(conf->arena, sizeof *re);
 
+            /* Its captures are wanted, wherever it leads. */
+            v->plain = false;
             re->regex = name->regex;
             re->server = s;
             *v->regexes_end = re;
@@ -234,6 +241,8 @@ const struct server *vhosts_find(const struct listen_addr *addr, struct str host
 
     CHECK_OBJ(addr, LISTEN_ADDR_MAGIC);
     v = addr->vhosts;
+    if (v->plain)
+        return v->first;
     s = table_get(&v->exact, host);
     if (!s && host.n)
         s = find_leading(&v->leading, host);
@@ -251,6 +260,8 @@ const struct conf_block *server_route(const struct server *s, struct str path,
     const struct location *l;
 
     CHECK_OBJ(s, SERVER_MAGIC);
+    if (!s->routes->any)
+        return s->block;
     l = routes_find(s->routes, path, r);
     return l ? l->block : s->block;
 }

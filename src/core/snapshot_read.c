@@ -235,9 +235,9 @@ static int find_sources(struct snapshot *s, const char **reason)
     return 0;
 }
 
-/* Checks an image and makes it ready to be read. */
-int snapshot_check(const void *base, size_t size, bool whole, struct snapshot *out,
-                   const char **reason)
+/* Makes an image ready to be read whose entries need no look. */
+int snapshot_open(const void *base, size_t size, bool whole, struct snapshot *out,
+                  const char **reason)
 {
     const struct snapshot_header *h = base;
     struct region entries, bytes, index;
@@ -260,6 +260,22 @@ int snapshot_check(const void *base, size_t size, bool whole, struct snapshot *o
         return -1;
     if (whole && check_sum(h, base, reason) != 0)
         return -1;
+    *out = s;
+    return 0;
+}
+
+/* Checks an image and makes it ready to be read. */
+int snapshot_check(const void *base, size_t size, bool whole, struct snapshot *out,
+                   const char **reason)
+{
+    struct region entries, bytes;
+    struct snapshot s;
+
+    if (snapshot_open(base, size, whole, &s, reason) != 0)
+        return -1;
+    if (!find_section(s.header, SNAPSHOT_BYTES, &bytes)
+        || !find_section(s.header, SNAPSHOT_ENTRIES, &entries))
+        NEVER("sections were there a moment ago");
     if (check_contents(&s, &entries, &bytes, reason) != 0)
         return -1;
     *out = s;

@@ -55,15 +55,6 @@ void exchange_free(struct exchange **px)
     free(x);
 }
 
-struct exchange *exchange_of(const struct slv_request *r)
-{
-    struct exchange *x = (struct exchange *)(uintptr_t)r;
-
-    AN(r != NULL && r->magic == SLV_REQUEST_MAGIC);
-    CHECK_OBJ(x, EXCHANGE_MAGIC);
-    return x;
-}
-
 struct str exchange_list(const struct exchange *x, enum slv_known_header h)
 {
     struct str first = slv_header_in(&x->req, h), name, joined;

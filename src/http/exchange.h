@@ -17,6 +17,7 @@
 #include <selvage/request.h>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/close.h"
 #include "base/list.h"
 #include "base/wheel.h"
@@ -154,7 +155,14 @@ struct exchange *exchange_new(const struct http_hooks *hooks, const struct h1_li
 void exchange_free(struct exchange **x);
 
 /* Takes an exchange back from what modules hold. */
-struct exchange *exchange_of(const struct slv_request *r);
+static inline struct exchange *exchange_of(const struct slv_request *r)
+{
+    struct exchange *x = (struct exchange *)(uintptr_t)r;
+
+    AN(r != NULL && r->magic == SLV_REQUEST_MAGIC);
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    return x;
+}
 
 /*
  * The value of a field that is a list; several fields of the name are joined by commas in the arena

@@ -391,7 +391,7 @@ static void h1_produce(void *state, struct conn *c, ms_t now)
 
     CAST_OBJ(h, state, H1_MAGIC);
     land(h, c, now);
-    if (c->closing)
+    if (c->closing || !h->cur)
         return;
     pull(h, c);
     advance(h, c);
@@ -480,8 +480,10 @@ static void h1_settle(void *state, struct conn *c)
         settle_exchange(LIST_ITEM(at, struct exchange, link));
     if (h->cur && h->head_done)
         settle_exchange(h->cur);
-    free(h->spent);
-    h->spent = NULL;
+    if (h->spent) {
+        free(h->spent);
+        h->spent = NULL;
+    }
     if (h->cur && !h->head_done && !h->partial) {
         h->cur->head_room = h->cur->head_seen < 512 ? 512 : h->cur->head_seen;
         h->partial = mem_alloc(h->cur->head_room);

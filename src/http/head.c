@@ -16,11 +16,11 @@
 struct start {
     int status;
     struct str reason;
-    struct {
+    struct start_text {
         time_t made;
         size_t size;
         char text[START_MAX];
-    } by_choice[2];
+    } by_choice[2];                /* by keep-alive */
 };
 
 static struct start starts[] = {
@@ -56,7 +56,7 @@ static struct start *start_of(int status)
     if (!index[200])
         for (size_t i = 0; i < START_COUNT - 1; i++)
             index[starts[i].status] = (uint8_t)(i + 1);
-    if (status < 100 || status > 599 || !index[status])
+    if ((unsigned)status >= sizeof index || !index[status])
         return &starts[START_COUNT - 1];
     return &starts[index[status] - 1];
 }
@@ -66,20 +66,27 @@ struct str head_reason(int status)
     return start_of(status)->reason;
 }
 
-struct str head_start(int status, bool keep_alive)
+/* Writes the lines anew. */
+static void write_start(const struct start *s, struct start_text *t, int status, bool keep_alive)
 {
-    struct start *s = start_of(status);
     int n;
 
     AN(date_text[0]);
-    /* The shared last entry is made anew each time: it may hold another status. */
-    if (s->status && s->by_choice[keep_alive].made == clock_now && s->by_choice[keep_alive].size)
-        return (struct str){ s->by_choice[keep_alive].text, s->by_choice[keep_alive].size };
-    n = snprintf(s->by_choice[keep_alive].text, START_MAX,
-                 "HTTP/1.1 %03d %.*s\r\nDate: %s\r\nConnection: %s\r\n", status,
+    n = snprintf(t->text, START_MAX, "HTTP/1.1 %03d %.*s\r\nDate: %s\r\nConnection: %s\r\n", status,
                  STR_ARG(s->reason), date_text, keep_alive ? "keep-alive" : "close");
     AN(n > 0 && n < START_MAX);
-    s->by_choice[keep_alive].made = clock_now;
-    s->by_choice[keep_alive].size = (size_t)n;
-    return (struct str){ s->by_choice[keep_alive].text, (size_t)n };
+    t->made = clock_now;
+    t->size = (size_t)n;
+}
+
+struct str head_start(int status, bool keep_alive, bool *shared)
+{
+    struct start *s = start_of(status);
+    struct start_text *t = &s->by_choice[keep_alive];
+
+    *shared = s->status == 0;
+    /* What is shared is made anew each time: it may hold another status. */
+    if (t->made != clock_now || !t->size || *shared)
+        write_start(s, t, status, keep_alive);
+    return (struct str){ t->text, t->size };
 }

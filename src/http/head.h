@@ -20,9 +20,9 @@ time_t head_now(void);
 /*
  * "HTTP/1.1 200 OK" to the end of "Connection: …", each line with its CRLF. Valid until
  * head_clock() moves, which is after this turn of the loop. Unknown statuses have an empty reason
- * phrase.
+ * phrase and share one text: *shared says that it holds until the next call only.
  */
-struct str head_start(int status, bool keep_alive);
+struct str head_start(int status, bool keep_alive, bool *shared);
 
 /* The reason phrase; "" for a status that is not in the table. */
 struct str head_reason(int status);

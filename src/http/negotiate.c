@@ -37,6 +37,7 @@ static const struct {
     { STR_INIT("gzip, deflate, br"), { { LEAST_Q, FULL_Q, FULL_Q, 0 } } },
     { STR_INIT("gzip, deflate"), { { LEAST_Q, FULL_Q, 0, 0 } } },
     { STR_INIT("gzip"), { { LEAST_Q, FULL_Q, 0, 0 } } },
+    { STR_INIT("identity"), { { FULL_Q, 0, 0, 0 } } },
 };
 
 /* Finds the slot of a coding's name, or -1. */

@@ -38,34 +38,38 @@ static int refuse(struct exchange *x, int status, enum close_reason reason)
     return -1;
 }
 
-/* The exchange behind a parser. */
-static struct exchange *exchange_behind(llhttp_t *ll)
+/* The parser behind llhttp's. */
+static struct parse *parser_behind(llhttp_t *ll)
 {
     struct parse *p;
 
     CAST_OBJ(p, ll->data, PARSE_MAGIC);
-    return p->x;
+    return p;
 }
 
-/* Makes room for one more field; -1 where there are too many. */
-static int add_field(struct exchange *x)
+/* The exchange behind llhttp's parser. */
+static struct exchange *exchange_behind(llhttp_t *ll)
 {
-    size_t n = x->req.header_count;
+    return parser_behind(ll)->x;
+}
+
+/*
+ * Makes room for more fields; -1 where there are too many. Not inlined, because it would weigh on
+ * each field that has room.
+ */
+static __attribute__((noinline)) int grow_fields(struct exchange *x)
+{
+    size_t n = x->req.header_count, room = n ? n * 2 : 16;
+    struct slv_header *more;
 
     if (n == EXCHANGE_HEADERS_MAX)
         return refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
-    if (n == x->field_room) {
-        size_t room = n ? n * 2 : 16;
-        struct slv_header *more = arena_alloc(&x->arena, room * sizeof *more);
-
-        if (n)
-            memcpy(more, x->fields, n * sizeof *more);
-        x->fields = more;
-        x->field_room = room;
-        x->req.headers = more;
-    }
-    x->fields[n] = (struct slv_header){ { NULL, 0 }, { NULL, 0 } };
-    x->req.header_count++;
+    more = arena_alloc(&x->arena, room * sizeof *more);
+    if (n)
+        memcpy(more, x->fields, n * sizeof *more);
+    x->fields = more;
+    x->field_room = room;
+    x->req.headers = more;
     return 0;
 }
 
@@ -83,36 +87,45 @@ static int on_url(llhttp_t *ll, const char *at, size_t n)
 /* Part of a field name, of the head or of the trailers, which are dropped. */
 static int on_header_field(llhttp_t *ll, const char *at, size_t n)
 {
-    struct exchange *x = exchange_behind(ll);
-    struct slv_header *last = x->req.header_count ? &x->fields[x->req.header_count - 1] : NULL;
+    struct parse *p = parser_behind(ll);
+    struct exchange *x = p->x;
+    size_t count = x->req.header_count;
 
-    if (x->parse->head_done || n == 0)
+    if (p->head_done || n == 0)
         return 0;
-    if (last && last->name.p + last->name.n == at) {
-        last->name.n += n;
-        return 0;
+    if (count) {
+        struct str *last = &x->fields[count - 1].name;
+
+        if (last->p + last->n == at) {
+            last->n += n;
+            return 0;
+        }
     }
-    if (add_field(x))
+    if (count == x->field_room && grow_fields(x))
         return HPE_USER;
-    x->fields[x->req.header_count - 1].name = (struct str){ at, n };
+    x->fields[count] = (struct slv_header){ { at, n }, { NULL, 0 } };
+    x->req.header_count = count + 1;
     return 0;
 }
 
 /* Part of a field value. What lies between two parts is judged by walk_head(). */
 static int on_header_value(llhttp_t *ll, const char *at, size_t n)
 {
-    struct exchange *x = exchange_behind(ll);
+    struct parse *p = parser_behind(ll);
+    struct exchange *x = p->x;
     struct str *value;
 
-    if (x->parse->head_done || n == 0)
+    if (p->head_done || n == 0)
         return 0;
     if (x->req.header_count == 0) {
         refuse(x, 400, CLOSE_BAD_REQUEST);
         return HPE_USER;
     }
     value = &x->fields[x->req.header_count - 1].value;
-    if (!value->p)
-        value->p = at;
+    if (!value->p) {
+        *value = (struct str){ at, n };
+        return 0;
+    }
     /* A gap: the value was folded over two lines, which llhttp joins and we refuse. */
     if (value->p + value->n != at) {
         refuse(x, 400, CLOSE_BAD_REQUEST);
@@ -182,36 +195,19 @@ static size_t walk_line(struct exchange *x, const char *head, size_t size)
     return r->line.n + 2;
 }
 
-/* Lower case for eight bytes of ASCII at once: bit 5 is set where a byte lies in 'A' … 'Z'. */
-static uint64_t lower_eight(uint64_t w)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t above_z = (w & 0x7f * ones) + (0x7f - 'Z') * ones;
-    uint64_t from_a = (w & 0x7f * ones) + (0x80 - 'A') * ones;
-
-    return w | (from_a & ~above_z & ~w & 0x80 * ones) >> 2;
-}
-
-/* Lower case, in place: the bytes are the reader's own and may be changed. */
-static void lower_in_place(struct str s)
-{
-    char *p = (char *)(uintptr_t)s.p;
-    uint64_t w;
-
-    for (; s.n >= sizeof w; p += sizeof w, s.n -= sizeof w) {
-        memcpy(&w, p, sizeof w);
-        w = lower_eight(w);
-        memcpy(p, &w, sizeof w);
-    }
-    for (size_t i = 0; i < s.n; i++)
-        p[i] = str_lower(p[i]);
-}
-
 /* Refuses a field line. */
 static const char *bad_field(struct exchange *x)
 {
     refuse(x, 400, CLOSE_BAD_REQUEST);
     return NULL;
+}
+
+/* Passes over spaces and tabs. */
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
 }
 
 /*
@@ -225,14 +221,10 @@ static const char *walk_field(struct exchange *x, struct slv_header *f, const ch
 
     if (f->name.p != at || f->name.n == 0 || at + f->name.n >= end || at[f->name.n] != ':')
         return bad_field(x);
-    for (at += f->name.n + 1; at < end && (*at == ' ' || *at == '\t'); at++)
-        ;
-    value = at;
+    value = skip_blanks(at + f->name.n + 1, end);
     if (f->value.n && f->value.p != value)
         return bad_field(x);
-    at += f->value.n;
-    while (at < end && (*at == ' ' || *at == '\t'))
-        at++;
+    at = skip_blanks(value + f->value.n, end);
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
         return bad_field(x);
     if ((size_t)(at - begin) + 2 > x->limits->header_buffer) {
@@ -240,7 +232,8 @@ static const char *walk_field(struct exchange *x, struct slv_header *f, const ch
         return NULL;
     }
     f->value = str_trim((struct str){ value, f->value.n });
-    lower_in_place(f->name);
+    /* In place: the bytes are the reader's own and may be changed. */
+    ascii_lower((char *)(uintptr_t)f->name.p, f->name.p, f->name.n);
     return at + 2;
 }
 
@@ -273,7 +266,30 @@ static enum slv_known_header known_header(struct str name)
 #undef NAME_HASH
 }
 
-/* Walks all lines of the head, finds its end and the known fields. 0, or -1 after refusing. */
+/* Finds the known fields. Host twice is refused (RFC 9112 section 3.2). 0 or -1. */
+static int find_known(struct exchange *x)
+{
+    struct slv_request *r = &x->req;
+
+    for (size_t i = 0; i < r->header_count; i++) {
+        enum slv_known_header known = known_header(x->fields[i].name);
+
+        if (known == SLV_H_COUNT)
+            continue;
+        if (!r->known[known])
+            r->known[known] = (uint8_t)(i + 1);
+        else if (known == SLV_H_HOST)
+            return refuse(x, 400, CLOSE_BAD_REQUEST);
+        else
+            x->repeated |= UINT32_C(1) << known;
+    }
+    return 0;
+}
+
+/*
+ * Walks all lines of the head and finds its end, then the known fields: a name is not compared
+ * directly after it was written, because the processor would have to wait for its bytes.
+ */
 static int walk_head(struct exchange *x, const char *head, size_t size)
 {
     const char *end = head + size, *at;
@@ -283,27 +299,16 @@ static int walk_head(struct exchange *x, const char *head, size_t size)
         return -1;
     at = head + line;
     for (size_t i = 0; i < x->req.header_count; i++) {
-        enum slv_known_header known;
-
         at = walk_field(x, &x->fields[i], at, end);
         if (!at)
             return -1;
-        known = known_header(x->fields[i].name);
-        if (known == SLV_H_COUNT)
-            continue;
-        if (!x->req.known[known])
-            x->req.known[known] = (uint8_t)(i + 1);
-        else if (known == SLV_H_HOST)
-            return refuse(x, 400, CLOSE_BAD_REQUEST);
-        else
-            x->repeated |= UINT32_C(1) << known;
     }
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
         return refuse(x, 400, CLOSE_BAD_REQUEST);
     x->head_size = (size_t)(at + 2 - head);
     if (x->head_size > x->limits->header_buffer * x->limits->header_buffers)
         return refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
-    return 0;
+    return find_known(x);
 }
 
 /* Target and Host (RFC 9112 section 3.2). */

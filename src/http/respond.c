@@ -185,13 +185,13 @@ static void take_owner(struct exchange *x, const struct slv_body *b)
 /* Queues status line, Date and Connection; returns their length. */
 static size_t queue_start(struct exchange *x)
 {
-    struct str start = head_start(x->status, x->keep_alive);
+    bool shared;
+    struct str start = head_start(x->status, x->keep_alive, &shared);
 
-    /* The text of a status that is in no table is shared with the next such status. */
-    if (head_reason(x->status).n)
-        outq_add(&x->conn->out, start.p, start.n, OUTQ_TRANSIENT);
-    else
+    if (shared)
         outq_add_copy(&x->conn->out, start.p, start.n);
+    else
+        outq_add(&x->conn->out, start.p, start.n, OUTQ_TRANSIENT);
     return start.n;
 }
 

@@ -82,7 +82,9 @@ static bool bytes_valid(struct str s)
 
 /* ALPHA, DIGIT, -._~ and !$&'()*+,;= : what a registered name has besides escapes. */
 static const struct byteset reg_name = { {
-    0x00000000, 0x2bff7fd2, 0x87fffffe, 0x47fffffe, 0, 0, 0, 0
+    BYTESET_ALNUM, ['-'] = true, ['.'] = true, ['_'] = true, ['~'] = true, ['!'] = true,
+    ['$'] = true, ['&'] = true, ['\''] = true, ['('] = true, [')'] = true, ['*'] = true,
+    ['+'] = true, [','] = true, [';'] = true, ['='] = true
 } };
 
 /* The value of a hexadecimal digit, or 16. */
@@ -186,6 +188,9 @@ static bool host_scan(struct str v, size_t *host_len)
         at = (size_t)(end - v.p) + 1;
     } else {
         while (at < v.n) {
+            /* No label is empty, and a directory named by the host must not be "..". */
+            if (v.p[at] == '.' && at > 0 && v.p[at - 1] == '.')
+                return false;
             if (byteset_has(&reg_name, v.p[at]))
                 at++;
             else if (escape_at(v.p + at, v.n - at, &escaped))
@@ -194,10 +199,6 @@ static bool host_scan(struct str v, size_t *host_len)
                 break;
         }
     }
-    /* No name has an empty label inside, and a directory named by the host must not be "..". */
-    for (size_t i = 1; i < at; i++)
-        if (v.p[i] == '.' && v.p[i - 1] == '.')
-            return false;
     *host_len = at;
     return at == v.n || (v.p[at] == ':' && port_valid(str_from(v, at + 1)));
 }
@@ -224,8 +225,7 @@ int target_host_split(struct str value, char *lower, size_t size, struct str *ho
         n--;
     if (n > size)
         return -1;
-    for (size_t i = 0; i < n; i++)
-        lower[i] = str_lower(value.p[i]);
+    ascii_lower(lower, value.p, n);
     *host = (struct str){ lower, n };
     *port = host_len < value.n ? str_from(value, host_len + 1) : (struct str){ value.p, 0 };
     return 0;

@@ -7,7 +7,9 @@
 
 /* ALPHA, DIGIT and !#$%&'*+-.^_`|~ */
 static const struct byteset tchar = { {
-    0x00000000, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff, 0, 0, 0, 0
+    BYTESET_ALNUM, ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,
+    ['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true,
+    ['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true
 } };
 
 /* Says whether s is a token. */
@@ -46,6 +48,40 @@ bool token_list_has(struct str list, struct str token)
         if (str_ieq(member, token))
             return true;
     return false;
+}
+
+/* Lower case for eight bytes of ASCII at once: bit 5 is set where a byte lies in 'A' … 'Z'. */
+static uint64_t lower_eight(uint64_t w)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t above_z = (w & 0x7f * ones) + (0x7f - 'Z') * ones;
+    uint64_t from_a = (w & 0x7f * ones) + (0x80 - 'A') * ones;
+
+    return w | (from_a & ~above_z & ~w & 0x80 * ones) >> 2;
+}
+
+/* Writes bytes in lower case. */
+void ascii_lower(char *to, const char *from, size_t n)
+{
+    uint64_t w, last;
+
+    if (n < sizeof w) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = str_lower(from[i]);
+        return;
+    }
+    /*
+     * The last word overlaps the one before it instead of leaving a tail. It is loaded first:
+     * behind a store to some of its bytes the processor would have to wait for that.
+     */
+    memcpy(&last, from + n - sizeof last, sizeof last);
+    for (size_t i = 0; i + sizeof w < n; i += sizeof w) {
+        memcpy(&w, from + i, sizeof w);
+        w = lower_eight(w);
+        memcpy(to + i, &w, sizeof w);
+    }
+    last = lower_eight(last);
+    memcpy(to + n - sizeof last, &last, sizeof last);
 }
 
 /* Reads a decimal number. */

@@ -2,8 +2,8 @@
  * token.h - the small words that header fields are made of.
  *
  * Tokens, comma-separated lists and decimal numbers, as RFC 9110 §5.6 defines them. Nothing here
- * keeps state, allocates or copies: every str that is handed out is a view into the argument and
- * lives as long as the argument's bytes do.
+ * keeps state or allocates: every str that is handed out is a view into the argument and lives as
+ * long as the argument's bytes do.
  */
 #ifndef SLV_TOKEN_H
 #define SLV_TOKEN_H
@@ -13,17 +13,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One bit per byte value; byte b is bit b % 32 of word b / 32. */
+/* A set of byte values. */
 struct byteset {
-    uint32_t word[8];
+    bool has[256];
 };
+
+/* The members of a byteset's initialiser that are letters and digits. */
+#define BYTESET_ALNUM \
+    ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true, ['4'] = true, ['5'] = true, \
+    ['6'] = true, ['7'] = true, ['8'] = true, ['9'] = true, \
+    ['A'] = true, ['B'] = true, ['C'] = true, ['D'] = true, ['E'] = true, ['F'] = true, \
+    ['G'] = true, ['H'] = true, ['I'] = true, ['J'] = true, ['K'] = true, ['L'] = true, \
+    ['M'] = true, ['N'] = true, ['O'] = true, ['P'] = true, ['Q'] = true, ['R'] = true, \
+    ['S'] = true, ['T'] = true, ['U'] = true, ['V'] = true, ['W'] = true, ['X'] = true, \
+    ['Y'] = true, ['Z'] = true, \
+    ['a'] = true, ['b'] = true, ['c'] = true, ['d'] = true, ['e'] = true, ['f'] = true, \
+    ['g'] = true, ['h'] = true, ['i'] = true, ['j'] = true, ['k'] = true, ['l'] = true, \
+    ['m'] = true, ['n'] = true, ['o'] = true, ['p'] = true, ['q'] = true, ['r'] = true, \
+    ['s'] = true, ['t'] = true, ['u'] = true, ['v'] = true, ['w'] = true, ['x'] = true, \
+    ['y'] = true, ['z'] = true
 
 /* b is a member of the set. */
 static inline bool byteset_has(const struct byteset *set, char b)
 {
-    unsigned char u = (unsigned char)b;
-
-    return set->word[u / 32] >> (u % 32) & 1;
+    return set->has[(unsigned char)b];
 }
 
 /* s is a token: one or more tchar (RFC 9110 §5.6.2). The empty str is none. */
@@ -45,6 +58,9 @@ bool token_list_next(struct str *list, struct str *member);
  * member that carries parameters is not equal to its bare name. An empty token is never found.
  */
 bool token_list_has(struct str list, struct str token);
+
+/* Writes the n bytes at from in ASCII lower case to to, which may be the same place. */
+void ascii_lower(char *to, const char *from, size_t n);
 
 /*
  * Reads 1*DIGIT and nothing else: no sign, no blanks, no empty str. Leading zeros are digits.

@@ -25,6 +25,9 @@ struct loop {
 #define LOOP_MAGIC 0x100b1e55u
     struct ev_loop *ev;
     ev_check check;
+    ev_prepare prepare;            /* runs only where somebody is to be called */
+    void (*before_wait)(void *arg);
+    void *before_wait_arg;
     ev_timer tick;                 /* turns the wheel; runs only while something hangs in it */
     ms_t now;
     struct wheel wheel;
@@ -54,6 +57,17 @@ static void on_check(struct ev_loop *ev, ev_check *w, int events)
     CAST_OBJ(loop, w->data, LOOP_MAGIC);
     loop->now = monotonic();
     head_clock((time_t)ev_now(ev));
+}
+
+/* Once a turn, when all callbacks have run. */
+static void on_prepare(struct ev_loop *ev, ev_prepare *w, int events)
+{
+    struct loop *loop;
+
+    (void)ev;
+    (void)events;
+    CAST_OBJ(loop, w->data, LOOP_MAGIC);
+    loop->before_wait(loop->before_wait_arg);
 }
 
 /* An entry of the wheel is due; all are struct loop_timer. */
@@ -93,6 +107,8 @@ struct loop *loop_new(void)
     ev_set_priority(&loop->check, EV_MAXPRI);
     loop->check.data = loop;
     ev_check_start(loop->ev, &loop->check);
+    ev_prepare_init(&loop->prepare, on_prepare);
+    loop->prepare.data = loop;
     ev_timer_init(&loop->tick, on_tick, WHEEL_TICK / 1e3, WHEEL_TICK / 1e3);
     loop->tick.data = loop;
     return loop;
@@ -106,6 +122,7 @@ void loop_free(struct loop **ploop)
     for (size_t i = 0; i < loop->signal_count; i++)
         ev_signal_stop(loop->ev, &loop->signals[i].watch);
     ev_timer_stop(loop->ev, &loop->tick);
+    ev_prepare_stop(loop->ev, &loop->prepare);
     ev_check_stop(loop->ev, &loop->check);
     ev_loop_destroy(loop->ev);
     loop->magic = 0;
@@ -133,6 +150,16 @@ struct ev_loop *loop_ev(const struct loop *loop)
 {
     CHECK_OBJ(loop, LOOP_MAGIC);
     return loop->ev;
+}
+
+void loop_before_wait(struct loop *loop, void (*call)(void *arg), void *arg)
+{
+    CHECK_OBJ(loop, LOOP_MAGIC);
+    ev_prepare_stop(loop->ev, &loop->prepare);
+    loop->before_wait = call;
+    loop->before_wait_arg = arg;
+    if (call)
+        ev_prepare_start(loop->ev, &loop->prepare);
 }
 
 /* A signal has come. */
@@ -208,6 +235,8 @@ void loop_timer_init(struct loop_timer *t, void (*call)(void *arg), void *arg)
 void loop_timer_set(struct loop *loop, struct loop_timer *t, ms_t deadline)
 {
     CHECK_OBJ(loop, LOOP_MAGIC);
+    if (wheel_move(&t->entry, deadline))
+        return;
     if (wheel_idle(&loop->wheel) && deadline != MS_NEVER) {
         /* The wheel has stood still; it must not make up for that turn by turn. */
         wheel_turn(&loop->wheel, loop->now, on_expired, NULL);

@@ -27,6 +27,9 @@ void loop_stop(struct loop *loop);
 /* Monotonic milliseconds as of this turn. */
 ms_t loop_now(const struct loop *loop);
 
+/* Calls back before the loop waits for events: once a turn, however much happened in it. */
+void loop_before_wait(struct loop *loop, void (*call)(void *arg), void *arg);
+
 /* Calls back on each such signal, from the loop; the loop owns the watch. */
 void loop_on_signal(struct loop *loop, int signo, void (*call)(void *arg), void *arg);
 

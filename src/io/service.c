@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "core/access_log.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
@@ -77,8 +78,8 @@ static void on_closed(void *arg)
     check_empty(s);
 }
 
-/* struct session_host: turned. Buffered log lines have a date by which they are out. */
-static void on_turned(void *arg)
+/* The worker is about to wait. Buffered log lines have a date by which they are out. */
+static void set_flush(void *arg)
 {
     struct service *s;
     ms_t due;
@@ -98,7 +99,7 @@ static void on_flush(void *arg)
 
     CAST_OBJ(s, arg, SERVICE_MAGIC);
     access_log_flush(s->config, loop_now(s->host.loop), false);
-    on_turned(s);
+    set_flush(s);
 }
 
 /* Starts or stops all acceptors. */
@@ -146,6 +147,7 @@ static void refuse_client(int fd)
         "content-length: 11\r\n\r\noverloaded\n";
     char unread[4096];
 
+    metrics_add(COUNTER_REFUSED, 1);
     /* What the client said must be read, or closing would reset the answer away. */
     if (read(fd, unread, sizeof unread) >= 0 || errno == EAGAIN)
         if (send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
@@ -210,6 +212,7 @@ static void welcome(struct service *s, const struct acceptor *a, int fd,
     struct conn *c = conn_new(&h1_adapter, h1_new(&core_hooks, &core->limits, now), now);
 
     c->number = ++s->number;
+    metrics_add(COUNTER_CONNECTIONS, 1);
     sockaddr_to_addr(name, &c->peer);
     set_local(fd, a->socket, c);
     c->listen = arrived_at(a->socket, c);
@@ -316,7 +319,6 @@ struct service *service_new(struct loop *loop, const struct config *config, unsi
         .scratch = mem_alloc(SESSION_SCRATCH),
         .file_scratch = mem_alloc(SESSION_SCRATCH),
         .closed = on_closed,
-        .turned = on_turned,
         .arg = s,
     };
     list_init(&s->host.sessions);
@@ -326,6 +328,7 @@ struct service *service_new(struct loop *loop, const struct config *config, unsi
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     loop_timer_init(&s->resume, on_resume, s);
     loop_timer_init(&s->flush, on_flush, s);
+    loop_before_wait(loop, set_flush, s);
     core_use(config);
     open_acceptors(s, slot);
     accept_all(s, true);
@@ -364,6 +367,7 @@ void service_free(struct service **ps)
     TAKE_OBJ(s, ps, SERVICE_MAGIC);
     s->emptied = NULL;
     s->draining = true;
+    loop_before_wait(s->host.loop, NULL, NULL);
     accept_all(s, false);
     sessions_abort(&s->host, CLOSE_SHUTDOWN);
     loop_timer_set(s->host.loop, &s->resume, MS_NEVER);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "io/loop_ev.h"
 #include "io/sockaddr.h"
 
@@ -96,6 +97,7 @@ static void session_end(struct session *s)
     }
     loop_timer_set(host->loop, &s->timer, MS_NEVER);
     conn_free(&s->c);
+    metrics_mine->closed[why == CLOSE_NONE ? CLOSE_ABORTED : why]++;
     /* After that: a handler that is told of the end may still wake the connection. */
     ev_io_stop(loop_ev(host->loop), &s->io);
     close(s->fd);
@@ -215,7 +217,7 @@ static void take_turn(struct session *s, int events)
             s->woken = false;
             conn_woken(s->c, loop_now(host->loop));
         }
-        while ((conn_want(s->c) & CONN_WRITE) && write_some(s, &left))
+        while (conn_has_output(s->c) && write_some(s, &left))
             ;
     } while (s->woken && left);
     conn_settle(s->c);
@@ -232,7 +234,6 @@ static void take_turn(struct session *s, int events)
         watch(s, want);
         loop_timer_set(host->loop, &s->timer, conn_deadline(s->c));
     }
-    host->turned(host->arg);
 }
 
 static const struct conn_driver driver = { .wake = on_wake, .find_local = find_local };

@@ -21,7 +21,6 @@ struct session_host {
     char *scratch;                 /* where reads go: one for all, used within a turn only */
     char *file_scratch;            /* for files that are read instead of sent by sendfile() */
     void (*closed)(void *arg);     /* a session has gone */
-    void (*turned)(void *arg);     /* a session has had a turn */
     void *arg;
 };
 

@@ -21,19 +21,20 @@
 #include <unistd.h>
 
 #define BUILDER_NICE 10
-#define HEAR_MAX 64                /* reads at a time, which is what a pipe holds */
 
-/* Passes a line on to the master. Where nobody reads it any more, it is lost. */
+/* Passes a line on to the master, and shows it. Where nobody reads it any more, it is lost. */
 static void tell(void *arg, const char *line)
 {
     int fd = *(const int *)arg;
 
+    title_set("builder process: %s", line);
     if (dprintf(fd, "%s\n", line) < 0)
         log_info(errno, "progress of the builder is lost");
 }
 
 /* Runs in the builder process. */
-static _Noreturn void build(struct master *m, struct generation *g, int words)
+static _Noreturn void build(struct master *m, struct generation *g, enum image_effort effort,
+                            int words)
 {
     int rc;
 
@@ -46,11 +47,11 @@ static _Noreturn void build(struct master *m, struct generation *g, int words)
         exit(EXIT_FATAL);
     if (setpriority(PRIO_PROCESS, 0, BUILDER_NICE) != 0)
         log_warn(errno, "setpriority(%d) failed", BUILDER_NICE);
-    rc = images_build(g->config, tell, &words);
+    rc = images_build(g->config, effort, tell, &words);
     exit(rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-int builder_start(struct master *m, struct generation *g)
+int builder_start(struct master *m, struct generation *g, enum image_effort effort)
 {
     struct child *c;
     int words[2];
@@ -66,7 +67,7 @@ int builder_start(struct master *m, struct generation *g)
     pid = child_fork(m, g, "builder process");
     if (pid == 0) {
         close(words[0]);
-        build(m, g, words[1]);
+        build(m, g, effort, words[1]);
     }
     close(words[1]);
     if (pid < 0) {
@@ -79,36 +80,11 @@ int builder_start(struct master *m, struct generation *g)
     return 0;
 }
 
-/* Passes on the line that is whole now. */
-static void whole_line(struct child *c)
+void builder_hear(struct child *c, const char *line)
 {
-    c->line[c->line_size] = '\0';
-    c->line_size = 0;
-    if (!c->line[0])
-        return;
-    log_notice(0, "builder: %s", c->line);
-    control_say(c->master->control, "progress", c->line);
-}
+    enum control_topic topic = c->generation == c->master->reload.generation ? TOPIC_RELOAD
+                                                                             : TOPIC_PUBLISH;
 
-void builder_hear(struct child *c)
-{
-    char text[1024];
-    ssize_t n = 0;
-
-    CHECK_OBJ(c, CHILD_MAGIC);
-    for (int k = 0; k < HEAR_MAX && c->words >= 0; k++) {
-        n = read(c->words, text, sizeof text);
-        if (n <= 0)
-            break;
-        for (ssize_t i = 0; i < n; i++) {
-            if (text[i] == '\n')
-                whole_line(c);
-            else if (c->line_size < sizeof c->line - 1)
-                c->line[c->line_size++] = text[i];
-        }
-    }
-    if (c->words >= 0 && (n == 0 || (n < 0 && errno != EAGAIN))) {
-        close(c->words);
-        c->words = -1;
-    }
+    log_notice(0, "builder: %s", line);
+    control_say(c->master->control, topic, "progress", line);
 }

@@ -9,14 +9,17 @@
 #define SLV_CHANNEL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum channel_what {
     /* worker -> master */
     CHANNEL_READY = 1,             /* it accepts connections; generation is set */
     CHANNEL_DRAINS,                /* it accepts no more; generation is set */
+    CHANNEL_IMAGE_SERVED,          /* an image is in place, or refused; serial, refused are set */
     /* master -> worker */
     CHANNEL_DRAIN,                 /* accept no more, end when empty; successor is set */
-    CHANNEL_REOPENED               /* a log file was opened anew: put the passed one under "fd" */
+    CHANNEL_REOPENED,              /* a log file was opened anew: put the passed one under "fd" */
+    CHANNEL_IMAGE                  /* the passed image is that of host index; number, serial */
 };
 
 struct channel_message {
@@ -24,6 +27,9 @@ struct channel_message {
     unsigned long generation;
     int fd;
     bool successor;
+    unsigned index;
+    uint64_t number, serial;
+    bool refused;
 };
 
 enum channel_got {

@@ -19,12 +19,14 @@
 #define NUDGE_FIRST 50             /* ms after the first SIGTERM; doubled every time */
 #define NUDGE_LAST 1000            /* a pause above this is followed by SIGKILL */
 #define HEAR_MAX 16                /* messages at a time: one who never stops is not waited for */
+#define LINES_MAX 64               /* reads at a time, which is what a pipe holds */
 
 const char *child_name(const struct child *c)
 {
     static const char *const names[] = {
         [CHILD_WORKER] = "worker process",
         [CHILD_BUILDER] = "builder process",
+        [CHILD_WATCHER] = "watcher process",
         [CHILD_BINARY] = "new binary process",
     };
 
@@ -85,6 +87,7 @@ static void forget(struct master *m, const struct generation *keep)
         config_free(&g->config);
     }
     control_forget(m->control);
+    shelves_free(m);
     close(m->signal_fd);
     if (m->started_fd >= 0)
         close(m->started_fd);
@@ -161,6 +164,8 @@ void child_hear(struct child *c)
             note_ready(c);
         } else if (got == CHANNEL_MESSAGE && message.what == CHANNEL_DRAINS) {
             c->drains = true;
+        } else if (got == CHANNEL_MESSAGE && message.what == CHANNEL_IMAGE_SERVED) {
+            publish_served(c, message.serial, message.refused);
         } else if (got == CHANNEL_CLOSED) {
             close(c->channel);
             c->channel = -1;
@@ -168,24 +173,62 @@ void child_hear(struct child *c)
     }
 }
 
-/* A worker's channel has something. */
+/* A line is whole now. */
+static void whole_line(struct child *c)
+{
+    c->line[c->line_size] = '\0';
+    c->line_size = 0;
+    if (!c->line[0])
+        return;
+    if (c->kind == CHILD_BUILDER)
+        builder_hear(c, c->line);
+    else
+        watcher_hear(c, c->line);
+}
+
+void child_hear_lines(struct child *c)
+{
+    char text[1024];
+    ssize_t n = 0;
+
+    CHECK_OBJ(c, CHILD_MAGIC);
+    for (int k = 0; k < LINES_MAX && c->words >= 0; k++) {
+        n = read(c->words, text, sizeof text);
+        if (n <= 0)
+            break;
+        for (ssize_t i = 0; i < n; i++) {
+            if (text[i] == '\n')
+                whole_line(c);
+            else if (c->line_size < sizeof c->line - 1)
+                c->line[c->line_size++] = text[i];
+        }
+    }
+    if (c->words >= 0 && (n == 0 || (n < 0 && errno != EAGAIN))) {
+        close(c->words);
+        c->words = -1;
+    }
+}
+
+/* A worker's channel has something, or has room. */
 static void on_channel(void *arg, short events)
 {
     struct child *c;
 
-    (void)events;
     CAST_OBJ(c, arg, CHILD_MAGIC);
-    child_hear(c);
+    if ((events & POLLOUT) && publish_has_for(c))
+        publish_feed(c);
+    if (events & ~POLLOUT)
+        child_hear(c);
 }
 
-/* A builder's pipe has something. */
-static void on_progress(void *arg, short events)
+/* The pipe of a builder or a watcher has something. */
+static void on_line(void *arg, short events)
 {
     struct child *c;
 
     (void)events;
     CAST_OBJ(c, arg, CHILD_MAGIC);
-    builder_hear(c);
+    child_hear_lines(c);
 }
 
 void children_poll(struct master *m, struct pollset *p)
@@ -194,8 +237,9 @@ void children_poll(struct master *m, struct pollset *p)
         struct child *c = LIST_ITEM(at, struct child, link);
 
         if (c->kind == CHILD_WORKER)
-            pollset_add(p, c->channel, POLLIN, on_channel, c);
-        else if (c->kind == CHILD_BUILDER)
-            pollset_add(p, c->words, POLLIN, on_progress, c);
+            pollset_add(p, c->channel, publish_has_for(c) ? POLLIN | POLLOUT : POLLIN, on_channel,
+                        c);
+        else if (c->kind != CHILD_BINARY)
+            pollset_add(p, c->words, POLLIN, on_line, c);
     }
 }

@@ -1,5 +1,5 @@
 /*
- * control.c - the control socket: somebody asks for a reload and is told how it went.
+ * control.c - the control socket: who asks, who waits, and what they are told.
  */
 #include "proc/control.h"
 
@@ -16,25 +16,25 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 8
-#define QUESTION_MAX 64
-#define ANSWER_MAX 32768           /* bytes that may wait for a client to read them */
+#define ANSWER_MAX (16u << 20)     /* bytes that may wait for a client to read them */
 
 enum client_state {
     CLIENT_SPEAKS,                 /* its question has not come yet */
-    CLIENT_QUEUED,                 /* it wants the next reload */
-    CLIENT_TOLD,                   /* it hears about the reload in hand */
+    CLIENT_QUEUED,                 /* it waits for the next thing of its topic */
+    CLIENT_TOLD,                   /* it hears about the one in hand */
     CLIENT_LEAVING,                /* it has had its last line, which may still be on its way */
     CLIENT_GONE
 };
 
-struct client {
+struct control_client {
     unsigned magic;
 #define CONTROL_CLIENT_MAGIC 0xc0c11e17u
     struct link link;
     struct control *control;
     enum client_state state;
+    enum control_topic topic;      /* while it waits for one */
     int fd;
-    char question[QUESTION_MAX];
+    char question[CONTROL_QUESTION_MAX];
     size_t question_size;
     char *answer;                  /* from the heap; NULL while nothing waits */
     size_t answer_size;
@@ -47,7 +47,7 @@ struct control {
     char *path;
     struct link clients;
     size_t client_count;
-    void (*asked)(void *arg);
+    control_asked *asked;
     void *arg;
 };
 
@@ -97,8 +97,7 @@ static int bind_for_owner(int fd, const struct sockaddr_un *address)
     return rc == 0 ? listen(fd, CLIENTS_MAX) : rc;
 }
 
-struct control *control_open(const char *pid_path, bool *in_use, void (*asked)(void *arg),
-                             void *arg)
+struct control *control_open(const char *pid_path, bool *in_use, control_asked *asked, void *arg)
 {
     struct sockaddr_un address;
     struct control *control;
@@ -153,14 +152,14 @@ void control_forget(const struct control *control)
     CHECK_OBJ(control, CONTROL_MAGIC);
     close(control->fd);
     LIST_EACH(at, after, &control->clients)
-        if (LIST_ITEM(at, struct client, link)->fd >= 0)
-            close(LIST_ITEM(at, struct client, link)->fd);
+        if (LIST_ITEM(at, struct control_client, link)->fd >= 0)
+            close(LIST_ITEM(at, struct control_client, link)->fd);
 }
 
 /* ---- Clients -------------------------------------------------------------------------------- */
 
 /* The client has gone or is to go; it is freed by the sweep. */
-static void drop(struct client *client)
+static void drop(struct control_client *client)
 {
     CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
     if (client->fd >= 0)
@@ -170,7 +169,7 @@ static void drop(struct client *client)
 }
 
 /* Writes what waits, as far as it goes without blocking. */
-static void flush(struct client *client)
+static void flush(struct control_client *client)
 {
     ssize_t n;
 
@@ -189,12 +188,14 @@ static void flush(struct client *client)
         drop(client);
 }
 
-/* Sends a line. A client that reads too slowly is dropped. */
-static void tell(struct client *client, const char *word, const char *text)
+/* A client that reads too slowly is dropped. */
+void control_tell(struct control_client *client, const char *word, const char *text)
 {
     size_t room = strlen(word) + strlen(text) + sizeof " \n";
 
     CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
+    if (client->state == CLIENT_GONE)
+        return;
     if (client->answer_size + room > ANSWER_MAX) {
         drop(client);
         return;
@@ -205,34 +206,38 @@ static void tell(struct client *client, const char *word, const char *text)
     flush(client);
 }
 
-/* Sends the last line. */
-static void dismiss(struct client *client, const char *word, const char *text)
+void control_dismiss(struct control_client *client, const char *word, const char *text)
 {
+    CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
     if (client->state == CLIENT_GONE)
         return;
     client->state = CLIENT_LEAVING;
-    tell(client, word, text);
+    control_tell(client, word, text);
+}
+
+void control_wait(struct control_client *client, enum control_topic topic)
+{
+    CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
+    AN(client->state == CLIENT_SPEAKS);
+    client->state = CLIENT_QUEUED;
+    client->topic = topic;
 }
 
 /* A whole question has come. */
-static void answer(struct client *client)
+static void answer(struct control_client *client)
 {
     struct control *control = client->control;
     struct ucred who = { 0 };
     socklen_t size = sizeof who;
 
-    if (strcmp(client->question, "reload") != 0) {
-        dismiss(client, "error", "unknown command");
-        return;
-    }
     getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
-    log_notice(0, "reload asked for by process %ld, user %ld", (long)who.pid, (long)who.uid);
-    client->state = CLIENT_QUEUED;
-    control->asked(control->arg);
+    log_notice(0, "\"%s\" asked for by process %ld, user %ld", client->question, (long)who.pid,
+               (long)who.uid);
+    control->asked(control->arg, client, client->question);
 }
 
 /* Reads from a client that has not asked yet; later there is nothing more to come but its end. */
-static void listen_to(struct client *client)
+static void listen_to(struct control_client *client)
 {
     char *end;
     ssize_t n = recv(client->fd, client->question + client->question_size,
@@ -259,7 +264,7 @@ static void listen_to(struct client *client)
 /* Something happened at a client's socket. */
 static void on_client(void *arg, short events)
 {
-    struct client *client;
+    struct control_client *client;
 
     CAST_OBJ(client, arg, CONTROL_CLIENT_MAGIC);
     if (client->state != CLIENT_GONE && (events & POLLOUT))
@@ -272,7 +277,7 @@ static void on_client(void *arg, short events)
 static void on_connect(void *arg, short events)
 {
     struct control *control;
-    struct client *client;
+    struct control_client *client;
     int fd;
 
     (void)events;
@@ -285,7 +290,9 @@ static void on_connect(void *arg, short events)
         return;
     }
     client = mem_zalloc(sizeof *client);
-    *client = (struct client){ .magic = CONTROL_CLIENT_MAGIC, .control = control, .fd = fd };
+    *client = (struct control_client){
+        .magic = CONTROL_CLIENT_MAGIC, .control = control, .fd = fd
+    };
     list_add(&control->clients, &client->link);
     control->client_count++;
 }
@@ -298,7 +305,7 @@ void control_poll(struct control *control, struct pollset *p)
         return;
     pollset_add(p, control->fd, POLLIN, on_connect, control);
     LIST_EACH(at, after, &control->clients) {
-        struct client *client = LIST_ITEM(at, struct client, link);
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
         pollset_add(p, client->fd, client->answer_size ? POLLIN | POLLOUT : POLLIN, on_client,
                     client);
@@ -310,7 +317,7 @@ void control_sweep(struct control *control)
     if (!control)
         return;
     LIST_EACH(at, after, &control->clients) {
-        struct client *client = LIST_ITEM(at, struct client, link);
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
         if (client->state != CLIENT_GONE)
             continue;
@@ -323,39 +330,55 @@ void control_sweep(struct control *control)
     }
 }
 
-void control_begin(struct control *control)
+/* Those who are in a state for the sake of a topic come into another one. */
+static void move_clients(struct control *control, enum control_topic topic, enum client_state from,
+                         enum client_state to)
 {
     if (!control)
         return;
-    LIST_EACH(at, after, &control->clients)
-        if (LIST_ITEM(at, struct client, link)->state == CLIENT_QUEUED)
-            LIST_ITEM(at, struct client, link)->state = CLIENT_TOLD;
-}
-
-void control_refuse(struct control *control, const char *why)
-{
     CHECK_OBJ(control, CONTROL_MAGIC);
-    LIST_EACH(at, after, &control->clients)
-        if (LIST_ITEM(at, struct client, link)->state == CLIENT_QUEUED)
-            dismiss(LIST_ITEM(at, struct client, link), "error", why);
+    LIST_EACH(at, after, &control->clients) {
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
+
+        if (client->state == from && client->topic == topic)
+            client->state = to;
+    }
 }
 
-void control_say(struct control *control, const char *word, const char *text)
+void control_begin(struct control *control, enum control_topic topic)
+{
+    move_clients(control, topic, CLIENT_QUEUED, CLIENT_TOLD);
+}
+
+void control_requeue(struct control *control, enum control_topic topic)
+{
+    move_clients(control, topic, CLIENT_TOLD, CLIENT_QUEUED);
+}
+
+void control_say(struct control *control, enum control_topic topic, const char *word,
+                 const char *text)
 {
     if (!control)
         return;
-    LIST_EACH(at, after, &control->clients)
-        if (LIST_ITEM(at, struct client, link)->state == CLIENT_TOLD)
-            tell(LIST_ITEM(at, struct client, link), word, text);
+    LIST_EACH(at, after, &control->clients) {
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
+
+        if (client->state == CLIENT_TOLD && client->topic == topic)
+            control_tell(client, word, text);
+    }
 }
 
-void control_end(struct control *control, const char *word, const char *text)
+void control_end(struct control *control, enum control_topic topic, const char *word,
+                 const char *text)
 {
     if (!control)
         return;
-    LIST_EACH(at, after, &control->clients)
-        if (LIST_ITEM(at, struct client, link)->state == CLIENT_TOLD)
-            dismiss(LIST_ITEM(at, struct client, link), word, text);
+    LIST_EACH(at, after, &control->clients) {
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
+
+        if (client->state == CLIENT_TOLD && client->topic == topic)
+            control_dismiss(client, word, text);
+    }
 }
 
 void control_close(struct control **pcontrol, const char *why)
@@ -366,9 +389,9 @@ void control_close(struct control **pcontrol, const char *why)
         return;
     TAKE_OBJ(control, pcontrol, CONTROL_MAGIC);
     LIST_EACH(at, after, &control->clients) {
-        struct client *client = LIST_ITEM(at, struct client, link);
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
-        dismiss(client, "error", why);
+        control_dismiss(client, "error", why);
         drop(client);
     }
     control_sweep(control);

@@ -1,15 +1,19 @@
 /*
- * control.h - the control socket: somebody asks for a reload and is told how it went.
+ * control.h - the control socket: somebody asks the master for something and is told how it went.
  *
- * A unix stream socket beside the pid file, for the owner of the master only. Lines, each ended
- * by a newline:
+ * A unix stream socket beside the pid file, for the owner of the master only. The client sends one
+ * line, the master answers with lines; each begins with a word and ends with a newline:
  *
- *   reload                       the only question
  *   progress TEXT                what is being done
  *   emerg TEXT, warn TEXT        a message about the configuration
  *   detail TEXT                  a line that belongs to the message before
- *   ok generation N              the end: all workers of that generation serve
- *   error TEXT                   the end: refused, the old generation goes on
+ *   print TEXT                   a line of what was asked for
+ *   ok TEXT                      the end: it is done
+ *   error TEXT                   the end: it is not, and why
+ *
+ * Which questions there are is for command.c to know. Some are answered at once; others wait for a
+ * topic, of which there is one thing in hand at a time: those who come while it is being done wait
+ * for the next.
  *
  * The master never waits for a client: what a client does not read in time is lost with the client.
  */
@@ -21,14 +25,22 @@
 /* Behind the name of the pid file. */
 #define CONTROL_SUFFIX ".ctl"
 
+/* Room for a question, NUL included. */
+#define CONTROL_QUESTION_MAX 4096
+
 struct control;
+struct control_client;
+
+enum control_topic { TOPIC_RELOAD, TOPIC_PUBLISH };
+
+/* A whole line has come; to be answered now, or by control_wait(). */
+typedef void control_asked(void *arg, struct control_client *client, const char *question);
 
 /*
  * Opens the socket beside a pid file. NULL after logging; *in_use is true where another master
- * answers there. asked(arg) is called when a client wants a reload.
+ * answers there.
  */
-struct control *control_open(const char *pid_path, bool *in_use, void (*asked)(void *arg),
-                             void *arg);
+struct control *control_open(const char *pid_path, bool *in_use, control_asked *asked, void *arg);
 
 /* Ends all clients with "error why" and removes the socket. */
 void control_close(struct control **control, const char *why);
@@ -45,17 +57,32 @@ void control_poll(struct control *control, struct pollset *p);
 /* Frees clients that have gone; outside of callbacks. */
 void control_sweep(struct control *control);
 
-/* A reload begins: those who have asked so far are told about this one. */
-void control_begin(struct control *control);
+/* ---- One client ----------------------------------------------------------------------------- */
 
-/* Those who have asked since then are told that there will be no reload. */
-void control_refuse(struct control *control, const char *why);
+/* Sends it a line. */
+void control_tell(struct control_client *client, const char *word, const char *text);
 
-/* A line for those who are told about the reload in hand. word: see above. */
-void control_say(struct control *control, const char *word, const char *text);
+/* Sends it the last line: "ok" or "error". */
+void control_dismiss(struct control_client *client, const char *word, const char *text);
 
-/* The last line: "ok" or "error". */
-void control_end(struct control *control, const char *word, const char *text);
+/* It wants to hear about the next thing of that topic. */
+void control_wait(struct control_client *client, enum control_topic topic);
+
+/* ---- All who wait for a topic --------------------------------------------------------------- */
+
+/* It begins: those who have asked so far are told about this one. */
+void control_begin(struct control *control, enum control_topic topic);
+
+/* A line for those who are told about the one in hand. */
+void control_say(struct control *control, enum control_topic topic, const char *word,
+                 const char *text);
+
+/* The last line for them. */
+void control_end(struct control *control, enum control_topic topic, const char *word,
+                 const char *text);
+
+/* It is not done after all, but will be: they wait for the next one. */
+void control_requeue(struct control *control, enum control_topic topic);
 
 /* ---- The other side ------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proc/about.h"
+#include "proc/ctl.h"
 #include "proc/master.h"
 #include "proc/options.h"
 #include "proc/report.h"
@@ -82,6 +83,8 @@ static int run(const struct options *o, char **args)
     AN(args[0] != NULL);
     if (o->test)
         status = test(o, &source);
+    else if (o->ctl)
+        status = ctl_run(&source, o->ctl);
     else if (o->signal)
         status = send_signal(o, &source);
     else

@@ -27,10 +27,12 @@ static ms_t sooner(ms_t a, ms_t b)
 /* When something has to be done although nothing happens. */
 static ms_t next_deadline(const struct master *m)
 {
-    ms_t next = m->reload.deadline;
+    ms_t next = sooner(m->reload.deadline, m->publish.deadline);
 
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
+    if (m->state == MASTER_RUNS)
+        next = sooner(next, m->watch_after);
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
         next = sooner(next, slots_next(&m->serving->slots));
     return next;
@@ -89,6 +91,8 @@ static void turn(struct master *m, struct pollset *p)
     reload_check(m);
     start_check(m);
     spawn_due(m);
+    publish_check(m);
+    watcher_check(m);
     control_sweep(m->control);
     generations_collect(m);
 }
@@ -122,6 +126,7 @@ static void finish(struct master *m)
         child_free(&c);
     }
     generations_free(m);
+    shelves_free(m);
     if (m->started_fd >= 0)
         close(m->started_fd);
     close(m->signal_fd);
@@ -145,12 +150,13 @@ int master_run(const struct config_source *source, char *const args[], const cha
 {
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
-        .reload.deadline = MS_NEVER
+        .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .watch_after = MS_NEVER
     };
     struct pollset p = { 0 };
 
     list_init(&m.children);
     list_init(&m.generations);
+    list_init(&m.shelves);
     log_set_stderr(SLV_LOG_WARN);
     logs_begin(error_log);
     signals_block();

@@ -111,6 +111,11 @@ int options_parse(struct options *o, int argc, char *const argv[], char why[OPTI
             o->no_wait = true;
             continue;
         }
+        if (strcmp(argv[i], "ctl") == 0) {
+            /* What follows is a command for a running server, and none of ours to judge. */
+            o->ctl = &argv[i + 1];
+            return 0;
+        }
         /* A lone "-" would start a server where somebody meant something else. */
         if (argv[i][0] != '-' || !argv[i][1] || argv[i][1] == '-') {
             snprintf(why, OPTIONS_WHY_MAX, "invalid option: \"%s\"", argv[i]);
@@ -128,6 +133,7 @@ static void show_help(FILE *out)
     fprintf(out,
             "Usage: selvage [-?hvVtTq] [-s signal] [--no-wait] [-p prefix]\n"
             "               [-e filename] [-c filename] [-g directives]\n"
+            "       selvage [-p prefix] [-c filename] [-g directives] ctl command\n"
             "\n"
             "Options:\n"
             "  -?,-h         : this help\n"
@@ -142,6 +148,7 @@ static void show_help(FILE *out)
             "  -e filename   : set error log file (default: %s)\n"
             "  -c filename   : set configuration file (default: %s)\n"
             "  -g directives : set global directives out of configuration file\n"
+            "  ctl command   : ask the running server for something: selvage ctl help\n"
             "\n", SELVAGE_PREFIX "/", SELVAGE_ERROR_LOG_PATH, SELVAGE_CONF_PATH);
 }
 

@@ -59,6 +59,8 @@ void order_quit(struct master *m)
         return;
     m->state = MASTER_QUITS;
     reload_abandon(m, "the server is shutting down");
+    publish_give_way(m);
+    watcher_check(m);
     control_close(&m->control, "the server is shutting down");
     spawn_drain(m, NULL, upgrade_has_peer(m));
     if (m->serving)

@@ -208,8 +208,13 @@ static struct config *configure_file(const struct pack_options *o)
 /* Loads a configuration. */
 struct config *pack_configure(const struct pack_options *o)
 {
+    struct config *config;
+
     AN(!o->config != !o->directory);
-    return o->config ? configure_file(o) : configure_directory(o);
+    config = o->config ? configure_file(o) : configure_directory(o);
+    if (config)
+        images_prepare(config);
+    return config;
 }
 
 /* One of the host's names is this. */
@@ -230,32 +235,31 @@ static void say_no_host(const struct pack_options *o, const struct config *confi
         pack_say("\"%s\" in %s has \"prebuilt on\" nowhere", o->host, o->config);
     else if (o->host)
         pack_say("no virtual host of %s is called \"%s\"", o->config, o->host);
-    else if (!images_wanted(config))
+    else if (!images_next(config, NULL))
         pack_say("no virtual host of %s has \"prebuilt on\"", o->config);
     else
         pack_say("several virtual hosts of %s have \"prebuilt on\", choose one with -s",
                  o->config);
-    for (const struct server *s = config->servers; s && shown < NAMES_SHOWN; s = s->next)
-        if (images_module(config, s)) {
-            fprintf(stderr, "%s%.*s", shown++ ? ", " : "with \"prebuilt on\" there are: ",
-                    STR_ARG(server_name(s)));
-        }
+    for (const struct slv_image *i = images_next(config, NULL); i && shown < NAMES_SHOWN;
+         i = images_next(config, i))
+        fprintf(stderr, "%s%.*s", shown++ ? ", " : "with \"prebuilt on\" there are: ",
+                STR_ARG(i->name));
     if (shown)
         fputs(shown == NAMES_SHOWN ? ", ...\n" : "\n", stderr);
 }
 
 /* Chooses the host. */
-struct server *pack_host(const struct pack_options *o, const struct config *config)
+const struct server *pack_host(const struct pack_options *o, const struct config *config)
 {
-    struct server *found = NULL;
+    const struct server *found = NULL;
     bool known = false, several = false;
 
     CHECK_OBJ(config, CONFIG_MAGIC);
-    for (struct server *s = config->servers; s; s = s->next) {
+    for (const struct server *s = config->servers; s; s = s->next) {
         if (o->host && !is_called(s, o->host))
             continue;
         known = known || o->host;
-        if (!images_module(config, s))
+        if (!s->image)
             continue;
         several = several || found;
         found = s;

@@ -165,21 +165,18 @@ static int build_time(int64_t *built)
 }
 
 /* Builds the image of a host into the file. 0; -1 after saying why not. */
-static int build(const struct pack_options *o, const struct config *config, struct server *host,
-                 const struct output *out)
+static int build(const struct pack_options *o, const struct config *config,
+                 const struct server *host, const struct output *out)
 {
-    struct slv_image image = {
-        .magic = SLV_IMAGE_MAGIC, .module = images_module(config, host), .server = host, .fd = -1
-    };
     struct image_job job = {
-        .config = config, .image = &image, .fd = out->fd, .thorough = true, .portable = true,
-        .progress = pack_progress_said, .added = pack_progress_added
+        .config = config, .image = host->image, .fd = out->fd, .portable = true,
+        .effort = IMAGE_THOROUGH, .progress = pack_progress_said, .added = pack_progress_added
     };
     struct pack_progress *progress;
     uint64_t total;
     int rc;
 
-    AN(image.module != NULL && host->image == NULL);
+    AN(host->image != NULL && host->image->current == NULL);
     if (build_time(&job.built) != 0)
         return -1;
     total = o->directory && !o->quiet ? count_files(o->directory) : 0;
@@ -195,7 +192,7 @@ static int build(const struct pack_options *o, const struct config *config, stru
 int pack_make(const struct pack_options *o)
 {
     struct config *config = pack_configure(o);
-    struct server *host = config ? pack_host(o, config) : NULL;
+    const struct server *host = config ? pack_host(o, config) : NULL;
     struct output out;
     int status = PACK_FAILED;
 

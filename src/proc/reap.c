@@ -5,18 +5,25 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "proc/clock.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define LAST_WORDS_MAX 2048
 
-/* Logs how a process has ended, in nginx's words. */
+/*
+ * Logs how a process has ended, in nginx's words. again: it was not told to, and something like it
+ * is to be started again.
+ */
 static void log_end(const char *name, pid_t pid, int status, bool again)
 {
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && !again)
+        log_notice(0, "%s %ld was ended", name, (long)pid);
+    else if (WIFSIGNALED(status))
         log_alert(0, "%s %ld exited on signal %d%s", name, (long)pid, WTERMSIG(status),
                   WCOREDUMP(status) ? " (core dumped)" : "");
     else if (WEXITSTATUS(status) == EXIT_FATAL && again)
@@ -47,6 +54,7 @@ static void worker_ended(struct master *m, struct child *c, int status)
     ms_t now = clock_now();
 
     child_hear(c);
+    metrics_leave(c->seat);
     log_end(child_name(c), c->pid, status, !c->leaving);
     log_last_words(c);
     if (c->leaving)
@@ -64,10 +72,14 @@ static void builder_ended(struct master *m, struct child *c, int status)
 {
     bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-    builder_hear(c);
-    log_end(child_name(c), c->pid, status, false);
-    if (!c->leaving && c->generation == m->reload.generation)
+    child_hear_lines(c);
+    log_end(child_name(c), c->pid, status, !c->leaving);
+    if (c->leaving)
+        return;
+    if (c->generation == m->reload.generation)
         reload_built(m, ok, "the builder process failed, the error log tells why");
+    else if (c->generation == m->serving && m->publish.step == PUBLISH_BUILDS)
+        publish_built(m);
 }
 
 /* One process has ended. */
@@ -81,6 +93,11 @@ static void ended(struct master *m, struct child *c, int status)
         break;
     case CHILD_BUILDER:
         builder_ended(m, c, status);
+        break;
+    case CHILD_WATCHER:
+        child_hear_lines(c);
+        log_end(child_name(c), c->pid, status, !c->leaving);
+        watcher_ended(m, c);
         break;
     case CHILD_BINARY:
         log_end(child_name(c), c->pid, status, false);

@@ -32,7 +32,7 @@ static void say_detail(struct control *control, const char *detail)
     for (const char *end; *detail; detail = *end ? end + 1 : end) {
         end = strchrnul(detail, '\n');
         snprintf(line, sizeof line, "%.*s", (int)(end - detail), detail);
-        control_say(control, "detail", line);
+        control_say(control, TOPIC_RELOAD, "detail", line);
     }
 }
 
@@ -43,7 +43,7 @@ static void take_message(void *arg, enum slv_level level, const char *text, cons
 
     CAST_OBJ(m, arg, MASTER_MAGIC);
     log_line(NULL, NULL, level, 0, "%s", text);
-    control_say(m->control, level <= SLV_LOG_ERROR ? "emerg" : "warn", text);
+    control_say(m->control, TOPIC_RELOAD, level <= SLV_LOG_ERROR ? "emerg" : "warn", text);
     say_detail(m->control, detail);
     if (level <= SLV_LOG_ERROR && !m->reload.why[0])
         snprintf(m->reload.why, sizeof m->reload.why, "%s", text);
@@ -67,7 +67,7 @@ static void over(struct master *m)
 static void refuse(struct master *m, const char *why)
 {
     log_error(0, "reload refused: %s; generation %lu goes on serving", why, m->serving->number);
-    control_end(m->control, "error", why);
+    control_end(m->control, TOPIC_RELOAD, "error", why);
     over(m);
 }
 
@@ -109,6 +109,8 @@ static void commit(struct master *m)
     if (m->daemonized)
         logs_take_stderr(g->config);
     move_names(m, g->config);
+    shelves_take(m, g->config);
+    publish_carry_over(m, old->config);
     spawn_drain(m, old, true);
     log_notice(0, "generation %lu serves, generation %lu finishes", g->number, old->number);
     m->reload.step = RELOAD_HANDS_OVER;
@@ -135,7 +137,7 @@ static void handed_over(struct master *m)
     char text[64];
 
     snprintf(text, sizeof text, "generation %lu", m->serving->number);
-    control_end(m->control, "ok", text);
+    control_end(m->control, TOPIC_RELOAD, "ok", text);
     over(m);
 }
 
@@ -148,7 +150,7 @@ static void start_workers(struct master *m)
 
     m->reload.step = RELOAD_STARTS;
     m->reload.deadline = clock_now() + READY_WITHIN;
-    control_say(m->control, "progress", "starting workers");
+    control_say(m->control, TOPIC_RELOAD, "progress", "starting workers");
     log_notice(0, "start worker processes");
     for (size_t i = 0; i < g->slots.count; i++)
         if (spawn_worker(m, g, (unsigned)i) != 0) {
@@ -165,25 +167,63 @@ static void built(struct master *m)
         return;
     }
     m->serving = m->reload.generation;
+    shelves_take(m, m->serving->config);
     log_notice(0, "start worker processes");
     over(m);
+}
+
+int reload_begin_images(struct master *m, struct config *config, unsigned *count)
+{
+    *count = 0;
+    images_prepare(config);
+    shelves_lend(m, config);
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        const struct shelf *s = shelf_find(m, i->name);
+
+        if (s && s->held)
+            continue;
+        if (image_begin(config, i, ++m->publish.number) != 0)
+            return -1;
+        (*count)++;
+    }
+    return 0;
 }
 
 void reload_build(struct master *m)
 {
     struct generation *g = m->reload.generation;
-    const struct config *old = m->serving ? m->serving->config : NULL;
+    unsigned count;
+    bool ok;
 
     CHECK_OBJ(g, GENERATION_MAGIC);
-    if (!images_wanted(g->config)) {
+    ok = reload_begin_images(m, g->config, &count) == 0;
+    if (ok && !count) {
         built(m);
         return;
     }
     m->reload.step = RELOAD_BUILDS;
     m->reload.deadline = MS_NEVER;
-    control_say(m->control, "progress", "building images");
-    if (images_prepare(g->config, old) != 0 || builder_start(m, g) != 0)
+    control_say(m->control, TOPIC_RELOAD, "progress", "building images");
+    if (!ok || builder_start(m, g, IMAGE_QUICK) != 0)
         reload_built(m, false, "the builder process cannot be started");
+}
+
+bool reload_take_images(struct config *config)
+{
+    bool all = true;
+
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        struct image_version *made;
+
+        if (!i->target)
+            continue;
+        all = image_take(i, &made) != IMAGE_FAILED && all;
+        if (!made)
+            continue;
+        image_use(i, made);
+        image_version_unref(&made);
+    }
+    return all;
 }
 
 void reload_built(struct master *m, bool ok, const char *why)
@@ -191,7 +231,7 @@ void reload_built(struct master *m, bool ok, const char *why)
     struct generation *g = m->reload.generation;
 
     AN(m->reload.step == RELOAD_BUILDS);
-    if (images_check(g->config) == 0 && ok)
+    if (reload_take_images(g->config) && ok)
         built(m);
     else if (m->serving)
         roll_back(m, ok ? "the builder process left images unfinished" : why);
@@ -210,7 +250,7 @@ static int prepare(struct master *m)
     struct config *config;
 
     r->why[0] = '\0';
-    control_say(m->control, "progress", "reading the configuration");
+    control_say(m->control, TOPIC_RELOAD, "progress", "reading the configuration");
     config = config_load(m->source, &report);
     if (!config) {
         if (!r->why[0])
@@ -235,23 +275,12 @@ void reload_request(struct master *m)
         return;
     }
     log_notice(0, "reconfiguring");
-    control_begin(m->control);
+    control_begin(m->control, TOPIC_RELOAD);
+    publish_give_way(m);
     if (prepare(m) != 0)
         refuse(m, m->reload.why);
     else
         reload_build(m);
-}
-
-void reload_asked(void *arg)
-{
-    struct master *m;
-
-    CAST_OBJ(m, arg, MASTER_MAGIC);
-    AN(m->state == MASTER_RUNS);
-    if (m->new_binary == 0)
-        reload_request(m);
-    else
-        control_refuse(m->control, "a binary upgrade is under way");
 }
 
 void reload_check(struct master *m)

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "proc/channel.h"
 #include "proc/clock.h"
 #include "proc/worker.h"
@@ -48,6 +49,7 @@ static void close_side(const struct lines *l, int side)
 int spawn_worker(struct master *m, struct generation *g, unsigned slot)
 {
     struct lines l;
+    unsigned seat = metrics_take();
     struct child *c;
     pid_t pid = -1;
 
@@ -56,6 +58,7 @@ int spawn_worker(struct master *m, struct generation *g, unsigned slot)
         pid = child_fork(m, g, "worker process");
         if (pid == 0) {
             close_side(&l, 0);
+            metrics_sit(seat);
             worker_main(&(struct worker_start){
                 .config = g->config, .slot = slot, .channel = l.channel[1], .words = l.words[1],
                 .take_stderr = m->daemonized
@@ -66,14 +69,18 @@ int spawn_worker(struct master *m, struct generation *g, unsigned slot)
             close_side(&l, 0);
     }
     if (pid < 0) {
+        metrics_leave(seat);
         slots_failed(&g->slots, slot, clock_now());
         return -1;
     }
     slots_started(&g->slots, slot, clock_now());
     c = child_add(m, CHILD_WORKER, pid, g);
     c->slot = slot;
+    c->seat = seat;
     c->channel = l.channel[0];
     c->words = l.words[0];
+    /* It has inherited the images that answer now. */
+    c->swaps_sent = c->swaps_done = m->publish.serial;
     log_notice(0, "start worker process %ld", (long)pid);
     return 0;
 }

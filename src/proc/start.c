@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "core/images.h"
 #include "io/listen.h"
 #include "proc/about.h"
@@ -58,7 +59,7 @@ static int settle(struct master *m, const struct process_conf *process)
     }
     m->pid_path = mem_strdup(process->pid.p);
     if (process->master_process) {
-        m->control = control_open(m->pid_path, &in_use, reload_asked, m);
+        m->control = control_open(m->pid_path, &in_use, command_asked, m);
         if (in_use)
             return -1;
     }
@@ -82,10 +83,11 @@ static void build_and_wait(struct master *m, struct generation *g)
 {
     struct pollset p = { 0 };
     struct child *c;
+    unsigned count;
     int status;
 
-    if (!images_wanted(g->config) || images_prepare(g->config, NULL) != 0
-        || builder_start(m, g) != 0)
+    if (reload_begin_images(m, g->config, &count) != 0 || !count
+        || builder_start(m, g, IMAGE_QUICK) != 0)
         return;
     c = LIST_ITEM(m->children.next, struct child, link);
     while (c->words >= 0) {
@@ -97,7 +99,7 @@ static void build_and_wait(struct master *m, struct generation *g)
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
         ;
     child_free(&c);
-    images_check(g->config);
+    reload_take_images(g->config);
 }
 
 /* master_process off: this process serves. For looking at it with a debugger, not for visitors. */
@@ -136,6 +138,7 @@ int start(struct master *m)
         return -1;
     if (!config->process->master_process)
         serve_alone(m, g);
+    metrics_share();
     m->reload.generation = g;
     reload_build(m);
     return 0;

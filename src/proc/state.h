@@ -10,6 +10,10 @@
  *   child.c        processes: noted, nudged, forgotten
  *   reap.c         processes that have ended
  *   builder.c      the process that builds images
+ *   shelf.c        the images of each host, over the generations
+ *   publish.c      images between reloads: built, put in place
+ *   watcher.c      the process that notices when their sources change
+ *   command.c      questions that come by the control socket
  *   upgrade.c      another binary takes over
  *   logs.c         where the master's own lines go; opening log files anew
  *
@@ -21,6 +25,7 @@
 #define SLV_STATE_H
 
 #include "core/config.h"
+#include "core/images.h"
 #include "proc/control.h"
 #include "proc/logs.h"
 #include "proc/master.h"
@@ -29,7 +34,7 @@
 
 #include <sys/types.h>
 
-enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_BINARY };
+enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_BINARY };
 
 /* A process that was started and has not been reaped. */
 struct child {
@@ -41,14 +46,16 @@ struct child {
     pid_t pid;
     struct generation *generation; /* NULL: of none (a new binary) */
     unsigned slot;                 /* of a worker */
+    unsigned seat;                 /* of a worker: where it counts */
     int channel;                   /* to a worker; -1: none, or it was closed from the other side */
-    int words;                     /* what it says: last words of a worker, progress of a builder */
+    int words;                     /* what it says: last words of a worker, lines of the others */
+    uint64_t swaps_sent, swaps_done; /* of a worker: serials of images */
     bool ready;                    /* of a worker: it serves */
     bool drains;                   /* of a worker: it accepts no more */
     bool leaving;                  /* it was told to end */
     ms_t nudge_at;                 /* when to be more insistent; MS_NEVER */
     ms_t nudge_pause;              /* since the last time; 0: it has not been nudged yet */
-    char line[256];                /* of a builder: the line that is not whole yet */
+    char line[512];                /* of builder and watcher: the line that is not whole yet */
     size_t line_size;
 };
 
@@ -78,6 +85,39 @@ struct reload {
     char why[512];                 /* the first mistake that was reported */
 };
 
+/* Versions of one host that are kept, at most: the current one and earlier ones. */
+#define SHELF_MAX 17
+
+/* The images of one host. */
+struct shelf {
+    unsigned magic;
+#define SHELF_MAGIC 0x5e1fca5eu
+    struct link link;
+    char *host;
+    struct image_version *versions[SHELF_MAX]; /* newest first */
+    size_t count;
+    size_t current;                /* which of them answers */
+    bool held;                     /* an earlier one was asked for: changes of the source wait until
+                                      somebody asks for a build */
+};
+
+/* Publishing images, while it is under way. */
+enum publish_step {
+    PUBLISH_NONE,
+    PUBLISH_BUILDS,                /* waits for the builder */
+    PUBLISH_SWAPS                  /* waits until all workers have what was built */
+};
+
+struct publish {
+    enum publish_step step;
+    bool refines;                  /* the run makes variants that were put off */
+    uint64_t number;               /* of the last image */
+    uint64_t serial;               /* of the last swap: each image that is sent has one */
+    ms_t deadline;                 /* MS_NEVER: none */
+    unsigned made, same;           /* images of the run */
+    char why[256];                 /* the first that failed; empty: none did */
+};
+
 enum master_state { MASTER_RUNS, MASTER_QUITS, MASTER_TERMINATES };
 
 struct master {
@@ -92,6 +132,9 @@ struct master {
     struct generation *serving;    /* NULL until the first one has been set up */
     unsigned long last_number;
     struct reload reload;
+    struct publish publish;
+    struct link shelves;
+    ms_t watch_after;              /* a watcher that has ended is replaced not before */
     bool started;                  /* the first generation has been ready */
     bool workers_stopped;          /* SIGWINCH: no worker is to run */
     bool daemonized;
@@ -128,11 +171,17 @@ void order_terminate(struct master *m);
 /* A reload was asked for. */
 void reload_request(struct master *m);
 
-/* Somebody asked for it by the control socket. */
-void reload_asked(void *arg);
-
 /* Begins with images or workers of the generation in m->reload. */
 void reload_build(struct master *m);
+
+/*
+ * Begins the images of a configuration that does not serve yet: *count of them, all but those that
+ * people hold. 0, or -1 after logging.
+ */
+int reload_begin_images(struct master *m, struct config *config, unsigned *count);
+
+/* Takes what the builder has left of them. True: all are there. */
+bool reload_take_images(struct config *config);
 
 /* The builder has ended. */
 void reload_built(struct master *m, bool ok, const char *why);
@@ -197,6 +246,9 @@ const char *child_name(const struct child *c);
 /* Reads what a worker has sent by now. */
 void child_hear(struct child *c);
 
+/* Reads the lines that a builder or a watcher has written by now. */
+void child_hear_lines(struct child *c);
+
 /* ---- reap.c --------------------------------------------------------------------------------- */
 
 /* Takes note of all that have ended. */
@@ -204,11 +256,94 @@ void reap(struct master *m);
 
 /* ---- builder.c ------------------------------------------------------------------------------ */
 
-/* Starts the builder for a generation. 0, or -1 after logging. */
-int builder_start(struct master *m, struct generation *g);
+/* Starts the builder for the images of a generation that have a target. 0, or -1 after logging. */
+int builder_start(struct master *m, struct generation *g, enum image_effort effort);
 
-/* Takes lines that it has written. */
-void builder_hear(struct child *c);
+/* Takes a line that it has written. */
+void builder_hear(struct child *c, const char *line);
+
+/* ---- shelf.c -------------------------------------------------------------------------------- */
+
+/* The shelf of a host, or NULL. */
+struct shelf *shelf_find(struct master *m, struct str host);
+
+/* What answers for its host; NULL: nothing. s may be NULL. */
+struct image_version *shelf_current(const struct shelf *s);
+
+/* Puts a new version on top, with a reference of its own; it answers from now on. */
+void shelf_put(struct master *m, const struct slv_image *image, struct image_version *v);
+
+/*
+ * Goes back to the version of that number, or to the one before the current if number is 0, and
+ * holds it. NULL: it is not there.
+ */
+struct image_version *shelf_roll_back(struct shelf *s, uint64_t number);
+
+/* The hosts of a new configuration get what answers now. */
+void shelves_lend(struct master *m, const struct config *config);
+
+/* The configuration serves: its images go to the shelves, and shelves without a host go. */
+void shelves_take(struct master *m, const struct config *config);
+
+/* Drops all of them, and what they hold. */
+void shelves_free(struct master *m);
+
+/* ---- publish.c ------------------------------------------------------------------------------ */
+
+/*
+ * Wants the image of a host, or of all where host.p is NULL. asked: by people, so that what they
+ * held is held no longer. Returns how many hosts that are.
+ */
+unsigned publish_want(struct master *m, struct str host, bool asked);
+
+/* Some image is wanted. */
+bool publish_wanted(const struct master *m);
+
+/* Nobody knows what has changed: all images that are watched. */
+void publish_look_through(struct master *m);
+
+/* The source of an image has changed. */
+void publish_changed(struct master *m, unsigned index);
+
+/* Begins a run, or looks whether the one in hand is over. */
+void publish_check(struct master *m);
+
+/* The builder of the run has ended. */
+void publish_built(struct master *m);
+
+/* A worker of the serving generation is to be sent images. */
+bool publish_has_for(const struct child *c);
+
+/* Sends a worker what it has room for. */
+void publish_feed(struct child *c);
+
+/* A worker has put an image in place, or refused it. */
+void publish_served(struct child *c, uint64_t serial, bool refused);
+
+/* Ends the builder of the run in hand, if it builds; what it was to make stays wanted. */
+void publish_give_way(struct master *m);
+
+/* A reload has put another configuration in place of old: what was wanted there stays wanted. */
+void publish_carry_over(struct master *m, const struct config *old);
+
+/* Puts an earlier version in place: see shelf_roll_back(). NULL, or why not. */
+const char *publish_roll_back(struct master *m, struct str host, uint64_t number);
+
+/* ---- watcher.c ------------------------------------------------------------------------------ */
+
+/* Starts the watcher that is missing, ends the one that nobody needs. */
+void watcher_check(struct master *m);
+
+/* Takes a line that it has written. */
+void watcher_hear(struct child *c, const char *line);
+
+/* It has ended. */
+void watcher_ended(struct master *m, const struct child *c);
+
+/* ---- command.c ------------------------------------------------------------------------------ */
+
+/* Somebody asks by the control socket; control_asked of control.h. */
+void command_asked(void *arg, struct control_client *client, const char *question);
 
 /* ---- upgrade.c ------------------------------------------------------------------------------ */
 

@@ -22,6 +22,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/*
+ * Old images are unmapped a slice at a time, which takes less than a millisecond. One that is still
+ * being read when its successor comes is looked for again later.
+ */
+#define RECLAIM_SLICE ((size_t)4 << 20)
+#define RECLAIM_PAUSE 10           /* ms */
+#define RECLAIM_LOOK 1000
+
 struct worker {
     unsigned magic;
 #define WORKER_MAGIC 0x303c3801u
@@ -32,6 +40,7 @@ struct worker {
     struct service *service;
     struct loop_watch *watch;      /* on the channel; NULL: there is no master */
     struct loop_timer limit;       /* when draining has taken long enough */
+    struct loop_timer reclaim;     /* the next slice of old images is unmapped */
     bool draining, ending;
 };
 
@@ -163,6 +172,30 @@ static void take_log(struct worker *w, int number, int passed)
     close(passed);
 }
 
+/* Gives a slice of old images back. */
+static void on_reclaim(void *arg)
+{
+    ms_t pause = images_reclaim(RECLAIM_SLICE) ? RECLAIM_PAUSE : RECLAIM_LOOK;
+    struct worker *w;
+
+    CAST_OBJ(w, arg, WORKER_MAGIC);
+    loop_timer_set(w->loop, &w->reclaim,
+                   images_reclaimable() ? loop_now(w->loop) + pause : MS_NEVER);
+}
+
+/* The master has a new image for a host. */
+static void take_image(struct worker *w, const struct channel_message *m, int passed)
+{
+    struct channel_message answer = { .what = CHANNEL_IMAGE_SERVED, .serial = m->serial };
+
+    if (passed < 0)
+        return;
+    answer.refused = image_swap(w->config, m->index, m->number, passed) != 0;
+    if (channel_send(w->channel, &answer, -1) != 0)
+        log_alert(errno, "the master process cannot be told of an image");
+    loop_timer_set(w->loop, &w->reclaim, loop_now(w->loop) + RECLAIM_PAUSE);
+}
+
 /* Something has come from the master, or it has gone. */
 static void on_channel(void *arg)
 {
@@ -177,6 +210,8 @@ static void on_channel(void *arg)
             drain(w, message.successor);
         else if (message.what == CHANNEL_REOPENED)
             take_log(w, message.fd, passed);
+        else if (message.what == CHANNEL_IMAGE)
+            take_image(w, &message, passed);
     }
     if (got == CHANNEL_CLOSED) {
         log_alert(0, "the master process has gone");
@@ -236,6 +271,7 @@ static void give_back(struct worker *w)
     if (w->watch)
         loop_unwatch(w->loop, &w->watch);
     loop_timer_set(w->loop, &w->limit, MS_NEVER);
+    loop_timer_set(w->loop, &w->reclaim, MS_NEVER);
     loop_free(&w->loop);
     log_notice(0, "exit");
     log_set_default(NULL);
@@ -258,6 +294,7 @@ _Noreturn void worker_main(const struct worker_start *start)
         exit(EXIT_FATAL);
     w.loop = loop_new();
     loop_timer_init(&w.limit, on_limit, &w);
+    loop_timer_init(&w.reclaim, on_reclaim, &w);
     take_signals(&w);
     images_map(w.config);
     start_modules(w.config);

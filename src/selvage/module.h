@@ -7,8 +7,8 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.1  slv_build_thorough(), slv_build_earlier(), slv_build_keep(),
- *                    slv_build_adopt(); struct slv_prebuilt has origin and incomplete
+ *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_adopt();
+ *                    struct slv_prebuilt has origin and incomplete
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
@@ -62,7 +62,8 @@ struct slv_module {
 
     /*
      * Access phase: may this request go on? SLV_DECLINED (no opinion), SLV_DONE (yes), or a status:
-     * 401 or 403, judged together with the other modules' by "satisfy".
+     * 401 or 403, judged together with the other modules' by "satisfy". Asked only in blocks where,
+     * or around which, a directive of the module stands; a module without directives always.
      */
     int (*access)(struct slv_request *r, const void *conf);
 
@@ -84,6 +85,12 @@ struct slv_module {
      * slv_log().
      */
     int (*build)(struct slv_build *b, void *conf);
+
+    /*
+     * How the image of a host is to be kept; conf is the struct of its server block. options holds
+     * the defaults.
+     */
+    void (*image)(const void *conf, struct slv_image_options *options);
 
     /*
      * In each worker after the fork and the drop of privileges. 0; -1 makes the worker exit with

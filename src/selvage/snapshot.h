@@ -35,6 +35,20 @@ struct slv_build;
  */
 SLV_API int slv_image_want(struct slv_conf *cf, const struct slv_module *m, const void *conf);
 
+/* How the server is to keep the image of a host. */
+struct slv_image_options {
+    unsigned keep;                 /* earlier images to keep for a rollback */
+    bool watch;                    /* build anew when the source changes */
+    bool refine;                   /* make variants that take long, in the background */
+    bool huge_pages;               /* ask the kernel for large pages */
+    /*
+     * Directories and files in which a change is to be noticed, absolute, NUL behind each; none:
+     * the directories that the host's locations serve files from.
+     */
+    struct str sources[4];
+    size_t source_count;
+};
+
 /* ---- Building -------------------------------------------------------------------------------- */
 
 /* A directory that a location serves files from; or a file, where the location is for one path. */
@@ -96,7 +110,7 @@ struct slv_prebuilt {
     const struct slv_variant *variants; /* identity first, each coding at most once */
     size_t count;
     const struct slv_origin *origin; /* of the file that it is made of; NULL: of none */
-    bool incomplete;               /* variants were put off that a thorough build would make */
+    bool incomplete;               /* variants were put off that a later build will make */
 };
 
 /*
@@ -118,10 +132,10 @@ SLV_API int slv_build_alias(struct slv_build *b, struct str path, struct str of)
 SLV_API bool slv_build_has(const struct slv_build *b, struct str path);
 
 /*
- * Variants that take long must all be made. Otherwise somebody waits, and they may be put off
- * (slv_prebuilt.incomplete) until a thorough build.
+ * May variants that take long to make be made of so many bytes? If so, they count. If not, somebody
+ * waits for the image, and they are put off (slv_prebuilt.incomplete) until a later build.
  */
-SLV_API bool slv_build_thorough(const struct slv_build *b);
+SLV_API bool slv_build_afford(struct slv_build *b, size_t bytes);
 
 /* An answer of an earlier image of this host, which was made of a file. Views live as long as b. */
 struct slv_earlier {
@@ -175,6 +189,12 @@ SLV_API void slv_build_say(struct slv_build *b, const char *format, ...)
  * Allocates nothing for a plain request, HEAD or 304.
  */
 SLV_API int slv_image_answer(struct slv_request *r);
+
+/* The number of the image that answered, as `selvage ctl` calls it; 0: none did. */
+SLV_API uint64_t slv_image_number(const struct slv_request *r);
+
+/* The number of the image that answers for the request's host now; 0: there is none. */
+SLV_API uint64_t slv_image_current(const struct slv_request *r);
 
 /* slv_image_answer() would find that path in the image of the request's host. */
 SLV_API bool slv_image_has(const struct slv_request *r, struct str path);

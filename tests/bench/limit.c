@@ -1,11 +1,15 @@
 /*
  * limit: the least a server can do, as a yardstick for selvage.
  *
- *   limit raw   PORT ROOTDIR   looks for the blank line and writes constant bytes: the first file
- *                              of ROOTDIR (by name), which holds a whole answer, head and body
- *   limit parse PORT ROOTDIR   parses the head with llhttp, looks the path up in a hash table of
- *                              all files of ROOTDIR, compares If-None-Match, and writes two spans:
- *                              one with the status line and Date, one with the rest and the body
+ *   limit raw   PORT DIR   looks for the blank line and writes constant bytes: the first file of
+ *                          DIR (by name), which holds a whole answer, head and body
+ *   limit parse PORT DIR   parses the head with llhttp, looks the path up in a hash table, compares
+ *                          If-None-Match, looks for gzip in Accept-Encoding where there is a coded
+ *                          answer, and writes two spans: one with the status line and Date, one
+ *                          with the rest of the head and the body
+ *
+ * DIR/200/PATH, DIR/304/PATH and DIR/coded/PATH hold whole answers, so that what is sent is byte
+ * for byte what another server said; only Date is of this second.
  *
  * What both share is what the kernel makes necessary: libev on epoll, one read per wake-up, one
  * write for all answers to what was read, a read directly after accept. There are no timeouts, no
@@ -66,12 +70,19 @@ typedef size_t feed_fn(struct conn *c, const char *data, size_t len);
 /* One file with everything that does not change from second to second. */
 struct page {
     struct view path;
-    struct view rest;           /* the 200: headers after Date, blank line, body */
-    struct view rest_304;       /* the 304: the same without a body */
-    struct view etag;
+    struct view rest[3];        /* for each form: headers after Date, blank line, body */
+    struct view etag;           /* of the form that has a 304 */
 };
 
-enum status { STATUS_200, STATUS_304, STATUS_404, STATUS_COUNT };
+/* The forms of an answer, and the folders they are in. */
+enum form { FORM_200, FORM_304, FORM_CODED, FORM_COUNT };
+
+/* Where an answer begins: all answers of one form have the same bytes there, but for the date. */
+struct start {
+    char bytes[160];
+    size_t len;
+    size_t date;                /* where in it */
+};
 
 /* The request being parsed: views into the bytes that were read. */
 struct request {
@@ -98,9 +109,8 @@ static size_t pages;
 static size_t root_len;
 static llhttp_t parser;
 static struct request req;
-static char first_span[STATUS_COUNT][2][160];
-static size_t first_len[STATUS_COUNT][2];
-static time_t first_second;
+static struct start starts[FORM_COUNT];
+static time_t starts_second;
 
 /* Ends the program when it cannot do its work. */
 static void
@@ -353,26 +363,23 @@ find(struct view path)
     }
 }
 
-/* Writes the spans that carry Date, at most once a second. */
+/* Writes the date into the spans that carry it, at most once a second. */
 static void
-refresh_first_spans(void)
+refresh_starts(void)
 {
-    static const char *const line[STATUS_COUNT] = {"200 OK", "304 Not Modified", "404 Not Found"};
     char date[40];
     struct tm tm;
     time_t now = (time_t)ev_now(loop);
+    size_t n;
 
-    if (now == first_second)
+    if (now == starts_second)
         return;
-    first_second = now;
+    starts_second = now;
     gmtime_r(&now, &tm);
-    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    for (int s = 0; s < STATUS_COUNT; s++)
-        for (int keep = 0; keep < 2; keep++)
-            first_len[s][keep] = (size_t)snprintf(
-                first_span[s][keep], sizeof(first_span[s][keep]),
-                "HTTP/1.1 %s\r\nServer: limit\r\nDate: %s\r\nConnection: %s\r\n", line[s], date,
-                keep ? "keep-alive" : "close");
+    n = strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    for (int f = 0; f < FORM_COUNT; f++)
+        if (starts[f].len != 0)
+            memcpy(starts[f].bytes + starts[f].date, date, n);
 }
 
 /* llhttp: part of the target. */
@@ -413,34 +420,54 @@ on_complete(llhttp_t *p)
     return HPE_PAUSED;
 }
 
-/* Returns whether the request names the page's ETag in If-None-Match. */
-static bool
-not_modified(const struct page *page)
+/* The value of a field of the request; empty where it has none. */
+static struct view
+field(const char *name)
 {
+    size_t len = strlen(name);
+
     for (unsigned i = 0; i < req.names; i++)
-        if (req.name[i].len == 13 && strncasecmp(req.name[i].p, "if-none-match", 13) == 0)
-            return req.value[i].len == page->etag.len &&
-                   memcmp(req.value[i].p, page->etag.p, page->etag.len) == 0;
-    return false;
+        if (req.name[i].len == len && strncasecmp(req.name[i].p, name, len) == 0)
+            return req.value[i];
+    return (struct view){"", 0};
+}
+
+/* Chooses the form of the answer; what the page has no choice of is not asked for. */
+static enum form
+choose(const struct page *page)
+{
+    struct view v;
+
+    if (page->etag.len != 0) {
+        v = field("if-none-match");
+        if (v.len == page->etag.len && memcmp(v.p, page->etag.p, v.len) == 0)
+            return FORM_304;
+    }
+    if (page->rest[FORM_CODED].len != 0) {
+        v = field("accept-encoding");
+        if (memmem(v.p, v.len, "gzip", 4) != NULL)
+            return FORM_CODED;
+    }
+    return FORM_200;
 }
 
 /* Answers the request that was just parsed. */
 static void
 respond(struct conn *c)
 {
-    static const struct view none = {"Content-Length: 0\r\n\r\n", 21};
+    static const struct view none = {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 45};
     const struct page *page = *find(req.path);
-    enum status s = STATUS_404;
-    struct view rest = none;
+    enum form f;
 
-    if (page != NULL && parser.method == HTTP_GET) {
-        s = not_modified(page) ? STATUS_304 : STATUS_200;
-        rest = s == STATUS_304 ? page->rest_304 : page->rest;
-    }
-    refresh_first_spans();
-    answer(c, (struct view){first_span[s][req.keep_alive], first_len[s][req.keep_alive]}, rest);
     if (!req.keep_alive)
         c->closing = true;
+    if (page == NULL || parser.method != HTTP_GET) {
+        answer(c, none, (struct view){NULL, 0});
+        return;
+    }
+    f = choose(page);
+    refresh_starts();
+    answer(c, (struct view){starts[f].bytes, starts[f].len}, page->rest[f]);
 }
 
 /* parse: llhttp over each request. A request whose end is missing is parsed again from its start
@@ -489,40 +516,68 @@ slurp(const char *path, size_t size, size_t room)
     return buf;
 }
 
-/* parse: makes the page of one file; called by nftw. */
-static int
-load_page(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Keeps what answers of one form begin with, up to the end of the line with Date, and makes sure
+ * that it is the same for all. Returns how long that is. */
+static size_t
+learn_start(struct start *s, const char *path, const char *answer_bytes)
 {
-    enum { ROOM = 512 };
+    const char *date = strstr(answer_bytes, "\r\nDate: "), *end;
+    size_t at, len;
+
+    errno = EBADMSG;
+    if (date == NULL || (end = strstr(date + 2, "\r\n")) == NULL)
+        die(path);
+    at = (size_t)(date - answer_bytes) + 8;
+    len = (size_t)(end - answer_bytes) + 2;
+    if (len > sizeof(s->bytes) || (s->len != 0 && (s->len != len || s->date != at ||
+                                                   memcmp(s->bytes, answer_bytes, at) != 0)))
+        die(path);
+    memcpy(s->bytes, answer_bytes, len);
+    s->date = at;
+    s->len = len;
+    return len;
+}
+
+/* Returns the page of a path, a new one if need be. */
+static struct page *
+page_of(const char *path)
+{
+    struct page **slot = find((struct view){path, strlen(path)});
+
+    if (*slot != NULL)
+        return *slot;
+    errno = E2BIG;
+    if (++pages > TABLE_SIZE / 2)
+        die(path);
+    *slot = xalloc(sizeof(**slot));
+    (*slot)->path = (struct view){strdup(path), strlen(path)};
+    return *slot;
+}
+
+/* parse: takes in the answer that a file holds; called by nftw. */
+static int
+load_answer(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    static const char *const folder[FORM_COUNT] = {"/200/", "/304/", "/coded/"};
+    size_t size = (size_t)st->st_size, len;
+    char *bytes, *etag, *eol;
     struct page *page;
-    char *buf, head[ROOM], tags[ROOM / 2], date[40];
-    int n;
-    struct tm tm;
 
     (void)ftw;
     if (type != FTW_F || !S_ISREG(st->st_mode))
         return 0;
-    if (++pages > TABLE_SIZE / 2) {
-        errno = E2BIG;
-        die(path);
+    for (int f = 0; f < FORM_COUNT; f++) {
+        if (strncmp(path + root_len, folder[f], strlen(folder[f])) != 0)
+            continue;
+        page = page_of(path + root_len + strlen(folder[f]) - 1);
+        bytes = slurp(path, size, 0);
+        len = learn_start(&starts[f], path, bytes);
+        page->rest[f] = (struct view){bytes + len, size - len};
+        etag = f == FORM_304 ? strcasestr(bytes, "\r\nETag: ") : NULL;
+        eol = etag != NULL ? strstr(etag + 8, "\r\n") : NULL;
+        if (eol != NULL)
+            page->etag = (struct view){etag + 8, (size_t)(eol - etag) - 8};
     }
-    page = xalloc(sizeof(*page));
-    page->path.p = strdup(path + root_len);
-    page->path.len = strlen(page->path.p);
-    gmtime_r(&st->st_mtime, &tm);
-    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    n = asprintf((char **)&page->etag.p, "\"%lx-%lx\"", (long)st->st_mtime, (long)st->st_size);
-    page->etag.len = (size_t)n;
-    snprintf(tags, sizeof(tags), "Last-Modified: %s\r\nETag: %s\r\n", date, page->etag.p);
-    n = asprintf((char **)&page->rest_304.p, "%s\r\n", tags);
-    page->rest_304.len = (size_t)n;
-    n = snprintf(head, sizeof(head),
-                 "Content-Type: text/html\r\nContent-Length: %ld\r\n%sAccept-Ranges: bytes\r\n\r\n",
-                 (long)st->st_size, tags);
-    buf = slurp(path, (size_t)st->st_size, (size_t)n);
-    memcpy(buf, head, (size_t)n);
-    page->rest = (struct view){buf, (size_t)n + (size_t)st->st_size};
-    *find(page->path) = page;
     return 0;
 }
 
@@ -573,7 +628,7 @@ listen_on(int port)
     return fd;
 }
 
-/* parse: loads the pages and sets the parser up. */
+/* parse: loads the answers and sets the parser up. */
 static void
 setup_parse(const char *root)
 {
@@ -588,7 +643,7 @@ setup_parse(const char *root)
     root_len = strlen(root);
     while (root_len > 1 && root[root_len - 1] == '/')
         root_len--;
-    if (nftw(root, load_page, 16, FTW_PHYS) != 0)
+    if (nftw(root, load_answer, 16, FTW_PHYS) != 0)
         die(root);
     feed = feed_parse;
 }
@@ -600,7 +655,7 @@ main(int argc, char **argv)
     ev_io listener;
 
     if (argc != 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "parse") != 0)) {
-        fprintf(stderr, "usage: limit raw|parse PORT ROOTDIR\n");
+        fprintf(stderr, "usage: limit raw|parse PORT DIR\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);

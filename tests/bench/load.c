@@ -5,11 +5,14 @@
  *   load idle [options] HEADFILE   one request on each connection, then holds them until stdin ends
  *
  * Each answer is checked: its status and the length of its body. What is not as expected, cut off
- * or never comes counts as an error. The result is one line of JSON on stdout.
+ * or never comes counts as an error. The result is one line of JSON on stdout. With -f each request
+ * has a target of its own, with -g each body must be a page of one generation (see load_check.c)
+ * that is not older than the one before it on the same connection.
  *
  * With -w the connections are opened and warmed up first, then `ready` is printed and the load
  * starts with a line on stdin; afterwards they stay open until stdin ends. So whoever started this
- * program can read the server's CPU time with nothing but requests between the two readings.
+ * program can read the server's CPU time with nothing but requests between the two readings. A
+ * second line, or the end of stdin, ends the load early.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -19,7 +22,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,21 +31,19 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define HEAD_MAX 8192
+#include "load.h"
+
 /* The start of a head can be kept from read to read, hence the room before what is read. */
 #define BUF_SIZE (HEAD_MAX + 1024 * 1024)
 #define EVENTS_MAX 256
-#define BUCKETS 2048
 #define ERRORS_MAX 10000
 /* Connections opened at a time, well under any server's accept queue. */
 #define OPEN_WIDTH 64
 #define WARM_SECONDS 30
 /* How long the last answers may take after the time is up. */
 #define GRACE_SECONDS 3
-#define SECOND UINT64_C(1000000000)
 
 struct conn {
     int fd;                     /* -1: not open */
@@ -51,10 +51,14 @@ struct conn {
     size_t body_left;           /* of the answer being read */
     char *kept;                 /* the start of a head whose end has not come yet */
     size_t kept_len;
-    size_t unsent;              /* of the batch of requests; its end is the end of `batch` */
-    unsigned batch;             /* requests in the batch */
+    const char *out;            /* what is left to send of the batch of requests */
+    size_t unsent;
+    char *own;                  /* the batch, where it is this connection's own */
+    struct target target;       /* of its last request */
+    struct check check;
     uint64_t sent_at;
     bool active;
+    bool closes;                /* the last answer announced it */
 };
 
 /* What a head says. The last one is remembered: heads differ once a second only, by their Date. */
@@ -71,7 +75,8 @@ static struct {
     long connections, pipeline, body, read_size;
     double seconds;
     uint64_t count;
-    bool one_shot, wait, idle;
+    const char *targets;
+    bool one_shot, wait, idle, generations;
 } opt = {
     .status = 200,
     .connections = 64,
@@ -84,8 +89,6 @@ static struct {
 
 static struct conn *conns;
 static int epfd;
-static char *request;           /* `pipeline` copies of the request */
-static size_t request_len;
 static char buf[BUF_SIZE];
 static struct head memo;
 
@@ -94,70 +97,7 @@ static uint64_t to_send, stop_at;
 static long next_conn, active;
 static bool once;
 
-static uint64_t done, errors, reopened, latency_max, last_done;
-static uint64_t histogram[BUCKETS];
-static char first_error[160];
-
-/* The monotonic clock in nanoseconds. */
-static uint64_t
-now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-/* Says why and ends with status 1. */
-static void
-die(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-/* Counts errors and keeps the text of the first. */
-static void __attribute__((format(printf, 2, 3)))
-fail(uint64_t n, const char *format, ...)
-{
-    va_list ap;
-
-    errors += n;
-    if (first_error[0] != '\0')
-        return;
-    va_start(ap, format);
-    vsnprintf(first_error, sizeof(first_error), format, ap);
-    va_end(ap);
-}
-
-/* Buckets of 100 ns, wider with size: 32 to each doubling, so 3 % exact. */
-static void
-histogram_add(uint64_t ns)
-{
-    uint64_t v = ns / 100;
-    unsigned e = v < 64 ? 0 : 58u - (unsigned)__builtin_clzll(v);
-    uint64_t i = (uint64_t)e * 32 + (v >> e);
-
-    histogram[i < BUCKETS ? i : BUCKETS - 1]++;
-    if (ns > latency_max)
-        latency_max = ns;
-}
-
-/* Returns the latency in microseconds under which the share `q` of all answers came. */
-static double
-quantile(double q)
-{
-    uint64_t seen = 0, want = (uint64_t)((double)done * q);
-
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        unsigned e = i < 64 ? 0 : i / 32 - 1;
-
-        seen += histogram[i];
-        if (seen > want)
-            return (double)((uint64_t)(i - e * 32) << e) / 10;
-    }
-    return 0;
-}
+static uint64_t last_done;
 
 /* Closes a connection's socket. */
 static void
@@ -169,6 +109,8 @@ conn_close(struct conn *c)
     c->fd = -1;
     c->kept = NULL;
     c->kept_len = c->body_left = c->unsent = 0;
+    c->check.generation = 0;
+    c->closes = false;
 }
 
 /* Tells epoll what a connection waits for. */
@@ -206,11 +148,11 @@ conn_open(struct conn *c)
 static int
 conn_send(struct conn *c)
 {
-    const char *end = request + c->batch * request_len;
-    ssize_t n = send(c->fd, end - c->unsent, c->unsent, MSG_NOSIGNAL);
+    ssize_t n = send(c->fd, c->out, c->unsent, MSG_NOSIGNAL);
 
     if (n < 0)
         return errno == EAGAIN ? 1 : -1;
+    c->out += n;
     c->unsent -= (size_t)n;
     return c->unsent != 0;
 }
@@ -258,17 +200,19 @@ static void
 conn_next(struct conn *c)
 {
     bool fresh = c->fd < 0;
+    unsigned batch;
     int r;
 
     c->sent_at = now_ns();
-    if (to_send == 0 || c->sent_at >= stop_at || errors > ERRORS_MAX || (fresh && !conn_open(c))) {
+    if (to_send == 0 || c->sent_at >= stop_at || stats.errors > ERRORS_MAX ||
+        (fresh && !conn_open(c))) {
         conn_rest(c);
         return;
     }
-    c->batch = to_send < (uint64_t)opt.pipeline ? (unsigned)to_send : (unsigned)opt.pipeline;
-    to_send -= c->batch;
-    c->waiting = c->batch;
-    c->unsent = c->batch * request_len;
+    batch = to_send < (uint64_t)opt.pipeline ? (unsigned)to_send : (unsigned)opt.pipeline;
+    to_send -= batch;
+    c->waiting = batch;
+    c->unsent = requests_make(&c->own, batch, &c->out, &c->target);
     r = conn_send(c);
     if (r < 0) {
         fail(c->waiting, "send: %s", strerror(errno));
@@ -332,6 +276,9 @@ take_head(struct conn *c, const char *p, size_t len)
     if (memo.status != opt.status || (opt.body >= 0 && memo.body != (size_t)opt.body))
         fail(1, "status %d with %zu bytes", memo.status, memo.body);
     c->body_left = memo.body;
+    c->closes = memo.closes;
+    if (opt.generations)
+        check_begin(&c->check, memo.body);
     return (long)memo.len;
 }
 
@@ -355,14 +302,15 @@ take_answers(struct conn *c, const char *p, size_t len, uint64_t now)
             p += head;
         }
         n = c->body_left < (size_t)(end - p) ? c->body_left : (size_t)(end - p);
+        if (opt.generations)
+            check_bytes(&c->check, c->target, p, n);
         p += n;
         c->body_left -= n;
         in_body = c->body_left != 0;
         if (in_body)
             break;
         c->waiting--;
-        done++;
-        histogram_add(now - c->sent_at);
+        stats_answer(now - c->sent_at);
         last_done = now;
     }
     free(c->kept);
@@ -386,7 +334,7 @@ conn_eof(struct conn *c)
         return;
     }
     if (!opt.one_shot)
-        reopened++;
+        stats.reopened++;
     conn_close(c);
     if (c->active && once)
         conn_rest(c);
@@ -416,7 +364,7 @@ on_readable(struct conn *c)
         return;
     }
     /* with one request a connection, its end is the server's close */
-    if (c->waiting != 0 || opt.one_shot || memo.closes)
+    if (c->waiting != 0 || opt.one_shot || c->closes)
         return;
     if (once)
         conn_rest(c);
@@ -442,6 +390,36 @@ on_event(struct conn *c, uint32_t events)
         on_readable(c);
 }
 
+/* Reads stdin to its end, or to the end of a line. False when it has ended. */
+static bool
+wait_for_stdin(bool line)
+{
+    char ch;
+    ssize_t n;
+
+    while ((n = read(STDIN_FILENO, &ch, 1)) == 1 && !(line && ch == '\n'))
+        continue;
+    return n == 1;
+}
+
+/* Watches stdin, or no longer. A file cannot be watched and need not. */
+static void
+watch_stdin(bool on)
+{
+    struct epoll_event ev = {.events = EPOLLIN};
+
+    (void)epoll_ctl(epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, STDIN_FILENO, &ev);
+}
+
+/* The word to stop. */
+static void
+on_stdin(void)
+{
+    stop_at = now_ns();
+    wait_for_stdin(true);
+    watch_stdin(false);
+}
+
 /* Runs one phase: `width` connections at once, until `count` requests are sent or the time is up,
  * and all answers are there. With `one_each` a connection sends one batch and the next follows. */
 static void
@@ -461,8 +439,12 @@ drive(long width, uint64_t count, double seconds, bool one_each)
 
         if (n <= 0 && now_ns() > stop_at + GRACE_SECONDS * SECOND)
             break;
-        for (int i = 0; i < n; i++)
-            on_event(events[i].data.ptr, events[i].events);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.ptr == NULL)
+                on_stdin();
+            else
+                on_event(events[i].data.ptr, events[i].events);
+        }
         for (; once && was > active; was--)
             use_next();
     }
@@ -475,46 +457,6 @@ drive(long width, uint64_t count, double seconds, bool one_each)
         conn_close(&conns[i]);
         conn_rest(&conns[i]);
     }
-}
-
-/* Reads the request and lays `pipeline` copies of it side by side. */
-static void
-load_request(const char *path)
-{
-    FILE *f = fopen(path, "r");
-
-    if (f == NULL)
-        die(path);
-    request_len = fread(buf, 1, HEAD_MAX, f);
-    fclose(f);
-    request = malloc(request_len * (size_t)opt.pipeline);
-    if (request == NULL || request_len == 0)
-        die(path);
-    for (long i = 0; i < opt.pipeline; i++)
-        memcpy(request + (size_t)i * request_len, buf, request_len);
-}
-
-/* The line of JSON. */
-static void
-print_result(double seconds)
-{
-    printf("{\"requests\": %llu, \"seconds\": %.6f, \"errors\": %llu, \"p50_us\": %.1f, "
-           "\"p99_us\": %.1f, \"max_us\": %.1f, \"reopened\": %llu, \"head_bytes\": %zu, "
-           "\"first_error\": \"%s\"}\n",
-           (unsigned long long)done, seconds, (unsigned long long)errors, quantile(0.5),
-           quantile(0.99), (double)latency_max / 1000, (unsigned long long)reopened, memo.len,
-           first_error);
-    fflush(stdout);
-}
-
-/* Reads stdin to its end, or to the end of a line. */
-static void
-wait_for_stdin(bool line)
-{
-    char ch;
-
-    while (read(STDIN_FILENO, &ch, 1) == 1 && !(line && ch == '\n'))
-        continue;
 }
 
 /* idle: holds the connections until stdin ends, then says how many the server had closed. */
@@ -539,10 +481,12 @@ usage(void)
     fprintf(stderr,
             "usage: load [idle] -p PORT [-c CONNECTIONS] [-s SECONDS] [-n COUNT]\n"
             "            [-k PIPELINED] [-b READSIZE] [-1] [-w] [-S STATUS] [-L BODYLENGTH]\n"
-            "            HEADFILE\n"
+            "            [-f TARGETS [-g]] HEADFILE\n"
             "  -b  how many bytes to read at a time (262144)\n"
             "  -1  a connection for each request (the request must say Connection: close)\n"
-            "  -w  print `ready` when warm, start at a line on stdin, end with stdin\n");
+            "  -w  print `ready` when warm, start at a line on stdin, end with stdin\n"
+            "  -f  a file of targets, one a line: each request has one of them, at random\n"
+            "  -g  each body is a page of one generation; no connection goes back\n");
     exit(2);
 }
 
@@ -557,7 +501,7 @@ parse_options(int argc, char **argv)
         argc--;
         argv++;
     }
-    while ((ch = getopt(argc, argv, "p:c:s:n:k:b:1wS:L:")) != -1) {
+    while ((ch = getopt(argc, argv, "p:c:s:n:k:b:1wS:L:f:g")) != -1) {
         switch (ch) {
         case 'p': opt.port = atoi(optarg); break;
         case 'c': opt.connections = atol(optarg); break;
@@ -569,12 +513,16 @@ parse_options(int argc, char **argv)
         case 'w': opt.wait = true; break;
         case 'S': opt.status = atoi(optarg); break;
         case 'L': opt.body = atol(optarg); break;
+        case 'f': opt.targets = optarg; break;
+        case 'g': opt.generations = true; break;
         default: usage();
         }
     }
     if (optind != argc - 1 || opt.port <= 0 || opt.connections <= 0 || opt.pipeline <= 0 ||
         opt.pipeline > 1024 || opt.read_size <= 0 || opt.read_size > BUF_SIZE - HEAD_MAX ||
-        opt.seconds <= 0 || opt.seconds > 3600 || (opt.one_shot && (opt.pipeline > 1 || opt.idle)))
+        opt.seconds <= 0 || opt.seconds > 3600 ||
+        (opt.one_shot && (opt.pipeline > 1 || opt.idle)) ||
+        (opt.generations && (opt.targets == NULL || opt.pipeline > 1)))
         usage();
     return argv[optind];
 }
@@ -586,18 +534,19 @@ warm_up(void)
     drive(OPEN_WIDTH, UINT64_MAX, WARM_SECONDS, true);
     if (opt.idle)
         return;
-    done = reopened = latency_max = 0;
-    memset(histogram, 0, sizeof(histogram));
+    stats_reset();
 }
 
 int
 main(int argc, char **argv)
 {
     struct rlimit files;
+    const char *head;
     uint64_t start;
 
     signal(SIGPIPE, SIG_IGN);
-    load_request(parse_options(argc, argv));
+    head = parse_options(argc, argv);
+    requests_read(head, opt.targets, (size_t)opt.pipeline);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
@@ -612,19 +561,21 @@ main(int argc, char **argv)
     if (!opt.one_shot)
         warm_up();
     if (opt.idle) {
-        print_result((double)(now_ns() - start) / SECOND);
+        stats_print((double)(now_ns() - start) / SECOND, memo.len);
         hold();
-        return errors != 0;
+        return stats.errors != 0;
     }
     if (opt.wait) {
         puts("ready");
         fflush(stdout);
         wait_for_stdin(true);
     }
+    if (opt.wait)
+        watch_stdin(true);
     start = now_ns();
     drive(opt.connections, opt.count, opt.seconds, false);
-    print_result((double)((last_done > start ? last_done : now_ns()) - start) / SECOND);
+    stats_print((double)((last_done > start ? last_done : now_ns()) - start) / SECOND, memo.len);
     if (opt.wait)
         wait_for_stdin(false);
-    return errors != 0;
+    return stats.errors != 0;
 }

@@ -1,9 +1,14 @@
 """What the benchmarks share: starting servers, reading what they cost, ending them."""
 
+import ctypes
+import glob
+import gzip
+import json
 import os
 import random
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -14,6 +19,8 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# where ./bootstrap unpacks packages that are not to be installed
+PEERS = os.path.join(os.path.dirname(os.path.dirname(HERE)), 'build', 'peers')
 LLHTTP_SOURCES = [os.path.join('/usr/share/llhttp', n) for n in ('api.c', 'http.c', 'llhttp.c')]
 OPEN_FILES = 65536
 
@@ -106,14 +113,42 @@ def write_file(path, text):
     return path
 
 
+def find_binary(name):
+    """The path of a program that is installed, or unpacked in build/peers."""
+    places = ['/usr/sbin'] + [os.path.join(PEERS, 'usr', d) for d in ('sbin', 'bin')]
+    path = shutil.which(name, path=':'.join([os.environ.get('PATH', '')] + places))
+    if path is None:
+        raise Failure('%s is not installed' % name)
+    return path
+
+
+def environment():
+    """The environment of servers: what is only unpacked finds its libraries there, too."""
+    unpacked = sorted(glob.glob(os.path.join(PEERS, 'usr', 'lib', '*-linux-gnu*')))
+    if not unpacked:
+        return None
+    known = [d for d in [os.environ.get('LD_LIBRARY_PATH')] if d]
+    return dict(os.environ, LD_LIBRARY_PATH=':'.join(known + unpacked))
+
+
+def find_selvage(path):
+    """The absolute path of the selvage that is to be measured."""
+    if not os.access(path, os.X_OK):
+        raise Failure('%s does not exist yet' % path)
+    return os.path.abspath(path)
+
+
 def build_tool(name, temp):
     """The path of limit or load: from the build directory, or compiled into the temporary one."""
     built = os.path.join('tests', 'bench', name)
-    source = os.path.join(HERE, name + '.c')
-    if os.access(built, os.X_OK) and os.path.getmtime(built) >= os.path.getmtime(source):
+    sources = sorted(glob.glob(os.path.join(HERE, name + '.[ch]'))
+                     + glob.glob(os.path.join(HERE, name + '_*.c')))
+    newest = max(os.path.getmtime(source) for source in sources)
+    if os.access(built, os.X_OK) and os.path.getmtime(built) >= newest:
         return os.path.abspath(built)
     out = os.path.join(temp, name)
-    argv = [os.environ.get('CC', 'gcc'), '-O2', '-std=gnu11', '-o', out, source]
+    argv = [os.environ.get('CC', 'gcc'), '-O2', '-std=gnu11', '-D_GNU_SOURCE', '-o', out]
+    argv += [source for source in sources if source.endswith('.c')]
     if name == 'limit':
         argv += ['-DLLHTTP_STRICT_MODE=1', '-I/usr/share/include/llhttp'] + LLHTTP_SOURCES
         argv += ['-lev']
@@ -121,6 +156,29 @@ def build_tool(name, temp):
     if done.returncode != 0:
         raise Failure('cannot build %s: %s' % (name, done.stderr.strip()[-400:]))
     return out
+
+
+# Pages
+
+def text_source(seed=1, size=1 << 20):
+    """Words that compress about as well as prose, always the same."""
+    rng = random.Random(seed)
+    letters = 'etaoinshrdlucmfwypvbgk'
+    words = [''.join(rng.choices(letters, k=rng.randrange(2, 10))) for _ in range(3000)]
+    weights = [1 / (i + 3) for i in range(len(words))]
+    out = []
+    while size > 0:
+        line = '<p>%s.</p>\n' % ' '.join(rng.choices(words, weights, k=rng.randrange(8, 40)))
+        size -= len(line)
+        out.append(line)
+    return ''.join(out).encode()
+
+
+def page(source, number, size):
+    """Page `number` of a site: no two are the same, each is HTML-like text of `size` bytes."""
+    head = b'<!doctype html><title>Page %d</title>\n' % number
+    at = number * 2654435761 % (len(source) - size)
+    return (head + source[at:at + size])[:size - 1] + b'\n'
 
 
 # What processes cost
@@ -148,16 +206,12 @@ def tree(root):
 
 
 def run_time(pid):
-    """CPU time of one process in nanoseconds, user and system, all its threads."""
-    total = 0
+    """CPU time of one process in nanoseconds, user and system, all the threads it ever had."""
     try:
-        tasks = os.listdir('/proc/%d/task' % pid)
+        # the clock of a process, as clock_getcpuclockid(3) makes it
+        return time.clock_gettime_ns((~pid << 3) | 2)
     except OSError:
         return 0
-    for task in tasks:
-        fields = read_text('/proc/%d/task/%s/schedstat' % (pid, task)).split()
-        total += int(fields[0]) if fields else 0
-    return total
 
 
 def pss_kib(pids):
@@ -171,27 +225,45 @@ def pss_kib(pids):
 
 # Talking to a server
 
-def exchange(port, request, timeout=5.0):
-    """Sends one request and reads one answer. Returns (status, head, body)."""
-    with socket.create_connection(('127.0.0.1', port), timeout=timeout) as s:
-        s.sendall(request)
+class Client:
+    """A connection over which requests are made one after the other."""
+
+    def __init__(self, port, timeout=5.0):
+        self.socket = socket.create_connection(('127.0.0.1', port), timeout=timeout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def more(self, data):
+        chunk = self.socket.recv(262144)
+        if not chunk:
+            raise OSError('closed in the middle of an answer')
+        return data + chunk
+
+    def ask(self, request):
+        """Sends one request and reads one answer. Returns (status, head, body)."""
+        self.socket.sendall(request)
         data = b''
         while b'\r\n\r\n' not in data:
-            data = more(s, data)
+            data = self.more(data)
         head, _, body = data.partition(b'\r\n\r\n')
         status = int(head.split()[1])
         m = re.search(rb'\r\ncontent-length: *(\d+)', head, re.I)
+        if m is None and status == 200:
+            raise Failure('the answer has no Content-Length')
         length = int(m.group(1)) if m and status not in (204, 304) else 0
         while len(body) < length:
-            body = more(s, body)
-    return status, head + b'\r\n\r\n', body
+            body = self.more(body)
+        return status, head + b'\r\n\r\n', body
 
 
-def more(s, data):
-    chunk = s.recv(262144)
-    if not chunk:
-        raise OSError('closed in the middle of an answer')
-    return data + chunk
+def exchange(port, request, timeout=5.0):
+    """Makes one request on a connection of its own. Returns (status, head, body)."""
+    with Client(port, timeout) as client:
+        return client.ask(request)
 
 
 def header(head, name):
@@ -199,17 +271,36 @@ def header(head, name):
     return m.group(1).decode() if m else ''
 
 
-class Server:
-    """One running server: a root process and what it forks."""
+def decoded(coding, body, size):
+    """The body without its coding. br needs the decoder's library; what it is compared with says
+    how large it is."""
+    if coding == 'gzip':
+        return gzip.decompress(body)
+    if coding != 'br':
+        return body
+    out, length = ctypes.create_string_buffer(size), ctypes.c_size_t(size)
+    try:
+        library = ctypes.CDLL('libbrotlidec.so.1')
+    except OSError as e:
+        raise Failure('cannot check br: %s' % e)
+    library.BrotliDecoderDecompress(ctypes.c_size_t(len(body)), body, ctypes.byref(length), out)
+    return out.raw[:length.value]
 
-    def __init__(self, name, argv, port, folder, core):
+
+class Server:
+    """One running server: a root process and what it forks. What `helpers`, servers that this one
+    cannot do without, cost is its cost, and they end with it."""
+
+    def __init__(self, name, argv, port, folder, core, helpers=()):
         self.name = name
         self.port = port
+        self.helpers = list(helpers)
         self.log = os.path.join(folder, 'output')
         self.started = time.monotonic()
         with open(self.log, 'wb') as log:
             self.process = subprocess.Popen(pinned(core, argv), stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            env=environment())
         self.last_seen = {}
 
     def words(self):
@@ -224,7 +315,7 @@ class Server:
         """CPU time so far, also of processes that were seen before and have ended."""
         for pid in self.pids():
             self.last_seen[pid] = max(self.last_seen.get(pid, 0), run_time(pid))
-        return sum(self.last_seen.values())
+        return sum(self.last_seen.values()) + sum(h.cpu_ns() for h in self.helpers)
 
     def pss(self):
         return pss_kib(self.pids())
@@ -276,6 +367,8 @@ class Server:
             for pid in mine:
                 if starts[pid] and start_time(pid) == starts[pid]:
                     end_process(pid)
+        for helper in self.helpers:
+            helper.stop()
 
 
 def start_time(pid):
@@ -291,9 +384,65 @@ def end_process(pid):
         pass
 
 
+class Load:
+    """A running load generator that waits for the word to start."""
+
+    def __init__(self, argv):
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+
+    def line(self, seconds):
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        text = self.process.stdout.readline() if ready else ''
+        if not text:
+            raise Failure('the load generator gave no answer')
+        return text
+
+    def result(self, seconds):
+        return json.loads(self.line(seconds))
+
+    def go(self):
+        """Starts the load, or ends it early."""
+        self.process.stdin.write('go\n')
+        self.process.stdin.flush()
+
+    def end(self):
+        """Lets go of the connections and ends; returns what it still had to say."""
+        try:
+            return self.process.communicate(timeout=10)[0]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.communicate()[0]
+
+
+def measure(server, argv, seconds):
+    """What one run of the load generator says, with the CPU time that it cost the server."""
+    load = Load(argv)
+    try:
+        load.line(40)
+        pids, before = server.pids(), server.cpu_ns()
+        load.go()
+        result = load.result(seconds + 20)
+        result['cpu_us'] = (server.cpu_ns() - before) / 1000.0
+        result['restarted'] = server.pids() != pids
+        return result
+    finally:
+        load.end()
+
+
+def cost(result):
+    return result['cpu_us'] / result['requests']
+
+
+def ratios(results, name, base, value):
+    """The value of each round, over that of the base server in the same round."""
+    pairs = zip(results.get(name, []), results.get(base, []))
+    return [value(a) / value(b) for a, b in pairs if a and b and value(b)]
+
+
 # Configuration in nginx's grammar
 
-def server_conf(folder, port, server, http='', top='', names='_'):
+def server_conf(folder, port, server, http='', top='', names='_', workers=1, level='warn'):
     """A whole configuration with one server; what `server`, `http` and `top` say is added."""
     return frame_conf(folder, top, http + """
     server {
@@ -301,17 +450,17 @@ def server_conf(folder, port, server, http='', top='', names='_'):
         server_name %s;
         %s
     }
-""" % (port, names, server))
+""" % (port, names, server), workers, level)
 
 
-def frame_conf(folder, top, http):
+def frame_conf(folder, top, http, workers=1, level='warn'):
     user = 'user www-data;' if os.geteuid() == 0 else ''
     return """%s
 %s
 daemon off;
 master_process on;
-worker_processes 1;
-error_log %s/error.log warn;
+worker_processes %d;
+error_log %s/error.log %s;
 pid %s/pid;
 events {
     worker_connections 30000;
@@ -324,7 +473,7 @@ http {
     keepalive_timeout 3600s;
     %s
 }
-""" % (top, user, folder, folder, http)
+""" % (top, user, workers, folder, level, folder, http)
 
 
 def daemon_argv(binary, folder, conf):
@@ -339,7 +488,7 @@ def find_module(name, folder):
         path = os.path.abspath(os.path.join(place, name + '.so'))
         if os.path.exists(path):
             return path
-    return None
+    raise Failure('%s.so not found; say where with --modules' % name)
 
 
 # Tables

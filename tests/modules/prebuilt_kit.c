@@ -144,6 +144,29 @@ void drop(void)
         config_free(&config);
 }
 
+/* Builds all images as master and builder do. Returns what images_build() did. */
+static int make_images(struct config *c)
+{
+    uint64_t number = 6;
+    int rc;
+
+    images_prepare(c);
+    CU_ASSERT(images_next(c, NULL) != NULL);
+    for (struct slv_image *i = images_next(c, NULL); i; i = images_next(c, i))
+        CU_ASSERT_FATAL(image_begin(c, i, ++number) == 0);
+    rc = images_build(c, IMAGE_THOROUGH, NULL, NULL);
+    for (struct slv_image *i = images_next(c, NULL); i; i = images_next(c, i)) {
+        struct image_version *made;
+
+        CU_ASSERT(image_take(i, &made) == (rc == 0 ? IMAGE_MADE : IMAGE_FAILED));
+        if (!made)
+            continue;
+        image_use(i, made);
+        image_version_unref(&made);
+    }
+    return rc;
+}
+
 /* Loads, builds and maps. Returns what images_build() did. */
 int serve(const char *server)
 {
@@ -153,10 +176,7 @@ int serve(const char *server)
     config = load(server);
     CU_ASSERT_FATAL(config != NULL);
     config->generation = 7;
-    CU_ASSERT(images_wanted(config));
-    CU_ASSERT_FATAL(images_prepare(config, NULL) == 0);
-    rc = images_build(config, NULL, NULL);
-    CU_ASSERT(images_check(config) == rc);
+    rc = make_images(config);
     CU_ASSERT(images_map(config) == 0);
     core_use(config);
     head_clock(NOW);
@@ -169,7 +189,8 @@ int make(struct made *m, const struct made *previous, bool same_config, bool tho
     struct image_job job = {
         .config = config, .image = config->servers->image, .number = 9,
         .fd = memfd_create("made", MFD_CLOEXEC), .same_config = same_config,
-        .previous = previous ? &previous->snapshot : NULL, .thorough = thorough
+        .previous = previous ? &previous->snapshot : NULL,
+        .effort = thorough ? IMAGE_THOROUGH : IMAGE_QUICK
     };
     const char *reason = NULL;
     struct stat st;

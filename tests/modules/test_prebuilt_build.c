@@ -14,8 +14,8 @@
 /* The image of the configuration at hand. */
 static const struct snapshot *image(void)
 {
-    CU_ASSERT_FATAL(config->servers->image != NULL);
-    return &config->servers->image->snapshot;
+    CU_ASSERT_FATAL(config->servers->image != NULL && config->servers->image->current != NULL);
+    return &config->servers->image->current->snapshot;
 }
 
 /* A copy of the image's bytes; its size. */
@@ -205,7 +205,8 @@ static void prepare(const char *server)
 {
     drop();
     config = load(server);
-    CU_ASSERT_FATAL(config != NULL && images_prepare(config, NULL) == 0);
+    CU_ASSERT_FATAL(config != NULL);
+    images_prepare(config);
 }
 
 /* Two images answer alike, and know the same of the files. */
@@ -372,7 +373,7 @@ static void test_incremental(void)
 static void test_too_large(void)
 {
     CU_ASSERT(serve("prebuilt on; prebuilt_max_size 4k;") == -1);
-    CU_ASSERT(config->servers->image == NULL);
+    CU_ASSERT(config->servers->image->current == NULL);
     CU_ASSERT(get("/short.html", "") == 200 && !from_image());
 }
 
@@ -382,13 +383,8 @@ static void test_wishes(void)
     drop();
     config = load("prebuilt off;");
     CU_ASSERT_FATAL(config != NULL);
-    CU_ASSERT(!images_wanted(config));
-    CU_ASSERT(images_prepare(config, NULL) == 0 && config->servers->image == NULL);
-    drop();
-    config = load("location /sub/ { prebuilt on; }");
-    CU_ASSERT_FATAL(config != NULL);
-    CU_ASSERT(images_wanted(config));
-    drop();
+    images_prepare(config);
+    CU_ASSERT(images_next(config, NULL) == NULL && config->servers->image == NULL);
     CU_ASSERT(serve("location /sub/ { prebuilt on; }") == 0);
     CU_ASSERT(get("/sub/", "") == 200 && from_image());
     CU_ASSERT(get("/short.html", "") == 200 && !from_image());
@@ -397,12 +393,18 @@ static void test_wishes(void)
 /* An image that was not finished is given up. */
 static void test_unfinished(void)
 {
+    struct image_version *made;
+    struct slv_image *image;
+
     drop();
     config = load("prebuilt on;");
     CU_ASSERT_FATAL(config != NULL);
-    CU_ASSERT(images_prepare(config, NULL) == 0 && config->servers->image != NULL);
-    CU_ASSERT(images_check(config) == -1);
-    CU_ASSERT(config->servers->image == NULL);
+    images_prepare(config);
+    image = images_next(config, NULL);
+    CU_ASSERT_FATAL(image != NULL && config->servers->image == image);
+    CU_ASSERT_FATAL(image_begin(config, image, 1) == 0);
+    CU_ASSERT(image_take(image, &made) == IMAGE_FAILED && !made);
+    CU_ASSERT(image->current == NULL && image->target == NULL);
     CU_ASSERT(images_map(config) == 0);
 }
 

@@ -318,6 +318,7 @@ int main(void)
         { "memory", NULL, NULL, NULL, NULL, memory_tests },
         { "queue", NULL, NULL, NULL, NULL, queue_tests },
         { "wheel", NULL, NULL, NULL, NULL, wheel_tests },
+        { "metrics", NULL, NULL, NULL, NULL, metrics_tests },
         CU_SUITE_INFO_NULL
     };
 

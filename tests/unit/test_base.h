@@ -12,6 +12,7 @@
 
 /* The tests of each source, ended by CU_TEST_INFO_NULL. */
 extern CU_TestInfo memory_tests[];
+extern CU_TestInfo metrics_tests[];
 extern CU_TestInfo queue_tests[];
 extern CU_TestInfo wheel_tests[];
 

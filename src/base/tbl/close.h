@@ -27,6 +27,7 @@
     X(BODY_UNREAD,      "body_unread",      false, "answered before a long body was read") \
     X(DRAINED,          "drained",          false, "this worker is being replaced or stopped") \
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
+    X(DIED,             "worker_died",      true,  "the worker process died") \
     X(OVERLOAD,         "overload",         true,  "no free worker connection")
 
 #endif

@@ -1,0 +1,22 @@
+/*
+ * What is counted, besides the reasons for which connections end (close.h). One line each:
+ * COUNTER_name, the name for monitoring, and what it counts. All only ever grow.
+ */
+#ifndef SLV_TBL_COUNTERS_H
+#define SLV_TBL_COUNTERS_H
+
+#define COUNTERS(X) \
+    X(CONNECTIONS,   "connections_total",           "Connections accepted.") \
+    X(REFUSED,       "connections_refused_total",   "Connections told 503 for want of room.") \
+    X(REQUESTS,      "requests_total",              "Requests answered or given up.") \
+    X(SENT,          "sent_bytes_total",            "Bytes of answers sent, heads included.") \
+    X(STATUS_1XX,    "responses_1xx_total",         "Requests that ended with a status 1xx.") \
+    X(STATUS_2XX,    "responses_2xx_total",         "Requests that ended with a status 2xx.") \
+    X(STATUS_3XX,    "responses_3xx_total",         "Requests that ended with a status 3xx.") \
+    X(STATUS_4XX,    "responses_4xx_total",         "Requests that ended with a status 4xx.") \
+    X(STATUS_5XX,    "responses_5xx_total",         "Requests that ended with a status 5xx.") \
+    X(IMAGE_ANSWERS, "prebuilt_answers_total",      "Answers from prebuilt images.") \
+    X(IMAGE_304,     "prebuilt_not_modified_total", "Of them, those that were 304.") \
+    X(IMAGE_SWAPS,   "prebuilt_swaps_total",        "Prebuilt images put in place by workers.")
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * command.c - questions that come by the control socket, and what is done about them.
+ *
+ *   reload                               as SIGHUP, but waits for the outcome
+ *   status                               the server and its processes
+ *   metrics                              counters, in the text format of Prometheus
+ *   prebuilt list [HOST]                 the images of each host
+ *   prebuilt build [HOST]                make them anew, and publish what has changed
+ *   prebuilt rollback [HOST [NUMBER]]    publish an earlier one again
+ *
+ * HOST is a name as "list" shows it; without it, or with "-", all hosts are meant.
+ */
+#include "proc/state.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "core/version.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define WORDS_MAX 8
+
+/* A question in words. */
+struct words {
+    char *text;                    /* from the heap; word[] points into it */
+    const char *word[WORDS_MAX];
+    size_t count;
+};
+
+/* Takes a question apart. What is beyond WORDS_MAX makes it one that nobody knows. */
+static void split(struct words *w, const char *question)
+{
+    char *rest;
+
+    *w = (struct words){ .text = mem_strdup(question) };
+    rest = w->text;
+    for (char *word; (word = strsep(&rest, " ")) != NULL;)
+        if (*word && w->count++ < WORDS_MAX)
+            w->word[w->count - 1] = word;
+}
+
+/* A word is there and says that. */
+static bool says(const struct words *w, size_t i, const char *word)
+{
+    return i < w->count && i < WORDS_MAX && strcmp(w->word[i], word) == 0;
+}
+
+/* The host that is meant; .p NULL: all. */
+static struct str host_of(const struct words *w, size_t i)
+{
+    return i >= w->count || says(w, i, "-") ? (struct str){ NULL, 0 } : str_of(w->word[i]);
+}
+
+/* ---- prebuilt ------------------------------------------------------------------------------- */
+
+/* One line about a version. */
+static void print_version(struct control_client *client, const struct shelf *s, size_t i)
+{
+    const struct image_version *v = s->versions[i];
+    time_t seconds = (time_t)(v->built / 1000);
+    char line[512], when[32] = "";
+    struct tm tm;
+
+    if (localtime_r(&seconds, &tm))
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+    snprintf(line, sizeof line, "%-30s %6llu  %s  %8llu paths  %12zu bytes%s%s%s", s->host,
+             (unsigned long long)v->number, when, (unsigned long long)v->entries, v->size,
+             i == s->current ? "  current" : "", i == s->current && s->held ? ", held" : "",
+             v->put_off ? ", being refined" : "");
+    control_tell(client, "print", line);
+}
+
+/* prebuilt list */
+static void list(struct master *m, struct control_client *client, struct str host)
+{
+    bool any = false;
+
+    for (const struct slv_image *i = images_next(m->serving->config, NULL); i;
+         i = images_next(m->serving->config, i)) {
+        const struct shelf *s = shelf_find(m, i->name);
+
+        if (host.p && !str_eq(host, i->name))
+            continue;
+        any = true;
+        for (size_t k = 0; s && k < s->count; k++)
+            print_version(client, s, k);
+    }
+    if (any || !host.p)
+        control_dismiss(client, "ok", any ? "" : "no host has a prebuilt image");
+    else
+        control_dismiss(client, "error", "there is no such host with an image");
+}
+
+/* prebuilt build */
+static void build(struct master *m, struct control_client *client, struct str host)
+{
+    if (publish_want(m, host, true) == 0)
+        control_dismiss(client, "error", "there is no such host with an image");
+    else
+        control_wait(client, TOPIC_PUBLISH);
+}
+
+/* prebuilt rollback */
+static void roll_back(struct master *m, struct control_client *client, struct str host,
+                      const char *number)
+{
+    char *end = NULL;
+    unsigned long long n = number ? strtoull(number, &end, 10) : 0;
+    const char *why;
+
+    if (number && (n == 0 || *end)) {
+        control_dismiss(client, "error", "the number of an image is expected, see \"list\"");
+        return;
+    }
+    control_wait(client, TOPIC_PUBLISH);
+    why = publish_roll_back(m, host, n);
+    if (why)
+        control_dismiss(client, "error", why);
+}
+
+/* ---- status, metrics ------------------------------------------------------------------------ */
+
+/* Tells a line that is being put together. */
+static void __attribute__((format(printf, 2, 3))) print(struct control_client *client,
+                                                       const char *format, ...)
+{
+    char line[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    control_tell(client, "print", line);
+}
+
+/* status */
+static void status(struct master *m, struct control_client *client)
+{
+    struct metrics sum;
+
+    metrics_sum(&sum);
+    print(client, "version      %s", SELVAGE_VERSION);
+    print(client, "generation   %lu%s", m->serving->number,
+          m->reload.step == RELOAD_NONE ? "" : ", a reload is under way");
+    print(client, "connections  %llu open, %llu accepted", (unsigned long long)metrics_open(&sum),
+          (unsigned long long)sum.counter[COUNTER_CONNECTIONS]);
+    print(client, "requests     %llu", (unsigned long long)sum.counter[COUNTER_REQUESTS]);
+    LIST_EACH(at, after, &m->children) {
+        const struct child *c = LIST_ITEM(at, struct child, link);
+
+        print(client, "process      %ld  %s%s%s", (long)c->pid, child_name(c),
+              c->generation && c->generation != m->serving ? ", of an older generation" : "",
+              c->leaving || c->drains ? ", ending" : "");
+    }
+    control_dismiss(client, "ok", "");
+}
+
+/* metrics */
+static void metrics(struct master *m, struct control_client *client)
+{
+    struct metrics sum;
+
+    metrics_sum(&sum);
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        print(client, "# HELP selvage_%s %s", metrics_name((enum counter)i),
+              metrics_help((enum counter)i));
+        print(client, "# TYPE selvage_%s counter", metrics_name((enum counter)i));
+        print(client, "selvage_%s %llu", metrics_name((enum counter)i),
+              (unsigned long long)sum.counter[i]);
+    }
+    print(client, "# HELP selvage_connections_closed_total Connections that have ended.");
+    print(client, "# TYPE selvage_connections_closed_total counter");
+    for (size_t i = 1; i < CLOSE_COUNT; i++)
+        print(client, "selvage_connections_closed_total{reason=\"%s\"} %llu",
+              close_token((enum close_reason)i), (unsigned long long)sum.closed[i]);
+    print(client, "# HELP selvage_connections_open Connections that are open.");
+    print(client, "# TYPE selvage_connections_open gauge");
+    print(client, "selvage_connections_open %llu", (unsigned long long)metrics_open(&sum));
+    print(client, "# HELP selvage_generation Number of the configuration that serves.");
+    print(client, "# TYPE selvage_generation gauge");
+    print(client, "selvage_generation %lu", m->serving->number);
+    print(client, "# HELP selvage_prebuilt_generation Number of the image of a host.");
+    print(client, "# TYPE selvage_prebuilt_generation gauge");
+    for (const struct slv_image *i = images_next(m->serving->config, NULL); i;
+         i = images_next(m->serving->config, i))
+        print(client, "selvage_prebuilt_generation{host=\"%.*s\"} %llu", STR_ARG(i->name),
+              (unsigned long long)(i->current ? i->current->number : 0));
+    control_dismiss(client, "ok", "");
+}
+
+/* ---- All ------------------------------------------------------------------------------------ */
+
+/* reload */
+static void reload(struct master *m, struct control_client *client)
+{
+    if (m->new_binary != 0) {
+        control_dismiss(client, "error", "a binary upgrade is under way");
+        return;
+    }
+    control_wait(client, TOPIC_RELOAD);
+    reload_request(m);
+}
+
+void command_asked(void *arg, struct control_client *client, const char *question)
+{
+    struct master *m;
+    struct words w;
+
+    CAST_OBJ(m, arg, MASTER_MAGIC);
+    AN(m->state == MASTER_RUNS);
+    split(&w, question);
+    if (says(&w, 0, "reload") && w.count == 1)
+        reload(m, client);
+    else if (!m->serving)
+        control_dismiss(client, "error", "the server is being started");
+    else if (says(&w, 0, "status") && w.count == 1)
+        status(m, client);
+    else if (says(&w, 0, "metrics") && w.count == 1)
+        metrics(m, client);
+    else if (says(&w, 0, "prebuilt") && says(&w, 1, "list") && w.count <= 3)
+        list(m, client, host_of(&w, 2));
+    else if (says(&w, 0, "prebuilt") && says(&w, 1, "build") && w.count <= 3)
+        build(m, client, host_of(&w, 2));
+    else if (says(&w, 0, "prebuilt") && says(&w, 1, "rollback") && w.count <= 4)
+        roll_back(m, client, host_of(&w, 2), w.count == 4 ? w.word[3] : NULL);
+    else
+        control_dismiss(client, "error", "unknown command");
+    free(w.text);
+}

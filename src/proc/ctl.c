@@ -1,0 +1,106 @@
+/*
+ * ctl.c - "selvage ctl": a command for a running server.
+ */
+#include "proc/ctl.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "core/version.h"
+#include "proc/asker.h"
+#include "proc/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Shows the commands. */
+static void show_help(void)
+{
+    fputs("Usage: selvage [-c filename] [-p prefix] [-g directives] ctl command\n"
+          "\n"
+          "Commands:\n"
+          "  reload                              read the configuration anew, and wait for it\n"
+          "  status                              show the server and its processes\n"
+          "  metrics                             show counters, in the format of Prometheus\n"
+          "  prebuilt list [host]                show the images of each host\n"
+          "  prebuilt build [host]               make them anew, and publish what has changed\n"
+          "  prebuilt rollback [host [number]]   publish the one before, or that of a number\n"
+          "\n"
+          "host is a name as \"list\" shows it; without it, or as \"-\", all hosts are meant.\n"
+          "Exit status: 0 done, 1 refused or no server, 2 not a command. See selvage-ctl(8).\n",
+          stdout);
+}
+
+/* Takes no notice: what is wrong with the file is not what was asked. */
+static void hush(void *arg, enum slv_level level, const char *text, const char *detail)
+{
+    (void)arg;
+    (void)level;
+    (void)text;
+    (void)detail;
+}
+
+/* The pid file of the server, from the heap. */
+static char *pid_path(const struct config_source *source)
+{
+    struct conf_report report = { .write = hush };
+    struct config *config = config_load(source, &report);
+    const char *prefix = SELVAGE_PID_PATH[0] == '/' ? "" : source->prefix;
+    size_t room = strlen(source->prefix) + sizeof SELVAGE_PID_PATH;
+    char *path;
+
+    if (config) {
+        path = mem_strdup(config->process->pid.p);
+        config_free(&config);
+        return path;
+    }
+    path = mem_alloc(room);
+    snprintf(path, room, "%s%s", prefix, SELVAGE_PID_PATH);
+    fprintf(stderr, "selvage: [warn] the configuration cannot be read (selvage -t tells why), "
+            "asking the server of \"%s\"\n", path);
+    return path;
+}
+
+/* The words as one question, from the heap; NULL: it cannot be one. */
+static char *join(char *const words[])
+{
+    char *text = mem_zalloc(CONTROL_QUESTION_MAX);
+    size_t used = 0;
+
+    for (size_t i = 0; words[i]; i++) {
+        size_t n = strlen(words[i]);
+
+        if (!n || strpbrk(words[i], " \n") || used + n + 2 >= CONTROL_QUESTION_MAX) {
+            free(text);
+            return NULL;
+        }
+        used += (size_t)sprintf(text + used, "%s%s", used ? " " : "", words[i]);
+    }
+    return text;
+}
+
+int ctl_run(const struct config_source *source, char *const words[])
+{
+    int status = 2;
+    char *question, *path;
+
+    AN(words != NULL);
+    if (!words[0] || strcmp(words[0], "help") == 0 || strcmp(words[0], "--help") == 0) {
+        show_help();
+        return words[0] ? EXIT_SUCCESS : 2;
+    }
+    question = join(words);
+    if (!question) {
+        fprintf(stderr, "selvage: \"ctl\" takes a command in plain words, see selvage ctl help\n");
+        return status;
+    }
+    path = pid_path(source);
+    if (!asker_ask(path, question, question, &status)) {
+        fprintf(stderr, "selvage: no server answers at \"%s" CONTROL_SUFFIX "\" (%d: %s)\n", path,
+                errno, strerror(errno));
+        status = EXIT_FAILURE;
+    }
+    free(path);
+    free(question);
+    return status;
+}
