@@ -295,15 +295,6 @@ void answer_forget(struct builder *w)
 
 /* ---- What is at hand ------------------------------------------------------------------------- */
 
-/* What a file looks like. */
-static struct slv_origin origin_of(const struct stat *st)
-{
-    return (struct slv_origin){
-        .device = st->st_dev, .inode = st->st_ino, .size = st->st_size,
-        .modified = st->st_mtim, .changed = st->st_ctim
-    };
-}
-
 /* Two times are the same. */
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
@@ -311,13 +302,11 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 }
 
 /* The file is the one that the earlier image was made of, so that it need not be read. */
-static bool same_file(const struct slv_earlier *e, const struct supply *s)
+static bool same_file(const struct slv_earlier *e, const struct slv_origin *o)
 {
-    const struct slv_origin *o = &s->origin;
-
     return e->settled && e->origin.device == o->device && e->origin.inode == o->inode
-        && e->origin.size == o->size && same_time(&e->origin.changed, &o->changed)
-        && (s->hashed || same_time(&e->origin.modified, &o->modified));
+        && e->origin.size == o->size && same_time(&e->origin.modified, &o->modified)
+        && same_time(&e->origin.changed, &o->changed);
 }
 
 /* Decides which variants are taken over, made, or put off. e: NULL: there is nothing to be had. */
@@ -342,12 +331,6 @@ static void plan(struct builder *w, struct item *it, const struct slv_earlier *e
     it->keep = e && e->negotiated && it->work.wanted == 0 && it->incomplete == e->incomplete;
 }
 
-/* The file may be read under this configuration, whoever read it for the earlier image. */
-static bool may_read(const struct supply *s)
-{
-    return s->st == NULL || faccessat(s->dir, s->name, R_OK, AT_EACCESS) == 0;
-}
-
 /*
  * Gets the bytes of the file at hand: *data is NULL where they are those of the earlier image.
  * False: left out.
@@ -356,9 +339,9 @@ static bool get_bytes(struct builder *w, const struct supply *s, const struct sl
                       char **data)
 {
     *data = NULL;
-    if (e && same_file(e, s)) {
+    if (e && same_file(e, &s->origin)) {
         /* Under another configuration the process may be another user's. */
-        if (e->same_config || may_read(s))
+        if (e->same_config || !s->name || faccessat(s->dir, s->name, R_OK, AT_EACCESS) == 0)
             return true;
         builder_leave_out(w, UNREADABLE, errno, NULL);
         return false;
@@ -427,6 +410,15 @@ int answer_supply(struct builder *w, const struct supply *s)
     }
     slv_build_drop(w->b, &r);
     return it ? enqueue(w, it) : 0;
+}
+
+/* What a file looks like. */
+static struct slv_origin origin_of(const struct stat *st)
+{
+    return (struct slv_origin){
+        .device = st->st_dev, .inode = st->st_ino, .size = st->st_size,
+        .modified = st->st_mtim, .changed = st->st_ctim
+    };
 }
 
 /* Makes an answer of the file at hand. */

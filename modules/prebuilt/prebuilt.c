@@ -5,7 +5,7 @@
  * mechanism is the server's (selvage/snapshot.h). What is not in the image falls through to the
  * next content module, which is "static".
  */
-#include "source.h"
+#include "prebuilt.h"
 
 static const struct slv_bounds sizes = { 1, INT64_MAX };
 static const struct slv_bounds threads = { 0, 256 };
@@ -21,8 +21,6 @@ static const struct slv_directive directives[] = {
       SLV_FIELD(struct prebuilt_conf, max_size), "1g", &sizes },
     { "prebuilt_threads", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "number", slv_set_number,
       SLV_FIELD(struct prebuilt_conf, threads), "0", &threads },
-    { "prebuilt_source", SLV_IN_SERVER, 1, 1, 0, "directory | image | git:repository#branch",
-      prebuilt_set_source, SLV_FIELD(struct prebuilt_conf, source), NULL, NULL },
     { "prebuilt_keep", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "number", slv_set_number,
       SLV_FIELD(struct prebuilt_conf, keep), "2", &keeps },
     { "prebuilt_watch", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "on | off", slv_set_flag,
@@ -31,6 +29,8 @@ static const struct slv_directive directives[] = {
       SLV_FIELD(struct prebuilt_conf, refine), "on", NULL },
     { "prebuilt_huge_pages", SLV_IN_HTTP | SLV_IN_SERVER, 1, 1, 0, "on | off", slv_set_flag,
       SLV_FIELD(struct prebuilt_conf, huge_pages), "off", NULL },
+    { "prebuilt_source", SLV_IN_SERVER, 1, 1, 0, "directory | image | git:repository#branch",
+      prebuilt_set_source, SLV_FIELD(struct prebuilt_conf, source), NULL, NULL },
     { .name = NULL }
 };
 
@@ -52,8 +52,7 @@ static void image_options(const void *conf, struct slv_image_options *options)
     options->refine = c->refine;
     options->huge_pages = c->huge_pages;
     if (c->source)
-        for (size_t i = 0; i < c->source->watch_count; i++)
-            options->sources[options->source_count++] = c->source->watch[i];
+        source_watch(c->source, options);
 }
 
 /* $prebuilt_generation: the number of the image that answered. */

@@ -26,11 +26,11 @@ struct prebuilt_conf {
     int64_t max_file;              /* bytes: larger files are left to "static" */
     int64_t max_size;              /* bytes of a whole image */
     int64_t threads;               /* that compress; 0: half as many as there are processors */
-    struct prebuilt_source *source; /* what stands for the files of the root; NULL: they do */
     int64_t keep;                  /* earlier images that are kept for a rollback */
     bool watch;                    /* build anew when files change */
     bool refine;                   /* make in the background what takes long */
     bool huge_pages;
+    struct prebuilt_source *source; /* what stands for the files of the root; NULL: they do */
 };
 
 /* The only symbol that the server looks for. */
@@ -169,6 +169,9 @@ slv_setter prebuilt_set_source;
 bool source_is_image(const struct prebuilt_source *s);
 int source_adopt(struct builder *w, const struct prebuilt_conf *host);
 
+/* Names what is to be watched for changes of the source. */
+void source_watch(const struct prebuilt_source *s, struct slv_image_options *options);
+
 /* Adds what the source of the host holds. 0; -1 after slv_log(), also where it cannot be read. */
 int source_walk(struct builder *w, const struct prebuilt_source *s);
 
@@ -182,13 +185,12 @@ bool source_fits(const struct builder *w, struct slv_request *r, struct str path
 
 /* A file to be, whoever has it. */
 struct supply {
-    struct slv_origin origin;
-    bool hashed;                   /* the origin follows from the bytes, but for modified */
+    struct slv_origin origin;      /* size, time, and what tells it from others */
     /* Its bytes, on the heap, with room for one more; NULL: not to be had, which has been said. */
     char *(*read)(struct builder *w, const struct supply *s);
     /* Of whoever has it: a name in a directory, ... */
     int dir;
-    const char *name;
+    const char *name;              /* NULL: it is no file */
     const struct stat *st;
     bool linked;                   /* the name is a symbolic link */
     /* ... or a blob of a repository. */

@@ -16,25 +16,18 @@
 
 /* ---- Configuration --------------------------------------------------------------------------- */
 
-/* Notes a path in which changes are to be noticed. */
-static void add_watch(struct slv_conf *cf, struct prebuilt_source *s, const char *below)
+/* The path of something in a repository, which is bare or has a checkout around it. */
+static struct str inside(struct slv_conf *cf, const struct prebuilt_source *s, const char *name)
 {
     char path[PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s%s", s->path.p, below);
+    struct stat st;
+    bool bare;
+    int n;
 
-    if ((size_t)n < sizeof path && s->watch_count < sizeof s->watch / sizeof s->watch[0])
-        s->watch[s->watch_count++] = slv_conf_str(cf, (struct str){ path, (size_t)n });
-}
-
-/* A push writes a file below "refs", and tidying up moves it into "packed-refs". */
-static void watch_git(struct slv_conf *cf, struct prebuilt_source *s)
-{
-    char path[PATH_MAX];
-    bool bare = snprintf(path, sizeof path, "%s/.git", s->path.p) >= (int)sizeof path
-        || access(path, F_OK) != 0;
-
-    add_watch(cf, s, bare ? "/refs" : "/.git/refs");
-    add_watch(cf, s, bare ? "/packed-refs" : "/.git/packed-refs");
+    n = snprintf(path, sizeof path, "%s/.git", s->path.p);
+    bare = (size_t)n >= sizeof path || stat(path, &st) != 0 || !S_ISDIR(st.st_mode);
+    n = snprintf(path, sizeof path, "%s%s/%s", s->path.p, bare ? "" : "/.git", name);
+    return slv_conf_str(cf, (struct str){ path, (size_t)n < sizeof path ? (size_t)n : 0 });
 }
 
 /* Takes "git:REPO#BRANCH" apart. 0 or -1. */
@@ -58,7 +51,8 @@ static int set_git(struct slv_conf *cf, struct str text, struct prebuilt_source 
                               errno, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return slv_conf_error(cf, 1, "\"%s\" is no repository, it must be a directory", s->path.p);
-    watch_git(cf, s);
+    s->heads = inside(cf, s, "refs/heads");
+    s->packed = inside(cf, s, "packed-refs");
     return 0;
 }
 
@@ -82,10 +76,23 @@ int prebuilt_set_source(struct slv_conf *cf, const struct slv_directive *d, void
                                   strerror(errno));
         if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
             return slv_conf_error(cf, 1, "\"%s\" is neither a directory nor an image", s->path.p);
-        add_watch(cf, s, "");
     }
     c->source = s;
     return 0;
+}
+
+/*
+ * Names what is to be watched. Of a repository that is where its branches are told: what else
+ * happens in it is of no interest.
+ */
+void source_watch(const struct prebuilt_source *s, struct slv_image_options *options)
+{
+    if (!s->branch.p) {
+        options->sources[options->source_count++] = s->path;
+        return;
+    }
+    options->sources[options->source_count++] = s->heads;
+    options->sources[options->source_count++] = s->packed;
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */

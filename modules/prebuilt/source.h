@@ -10,8 +10,7 @@
 struct prebuilt_source {
     struct str path;               /* of a directory, an image or a repository: absolute, NUL */
     struct str branch;             /* of a repository; .p NULL: it is none */
-    struct str watch[2];           /* where changes are to be noticed; absolute, NUL behind each */
-    size_t watch_count;
+    struct str heads, packed;      /* of a repository: where its branches are told */
 };
 
 /*

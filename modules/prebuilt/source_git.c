@@ -190,29 +190,21 @@ static char *read_blob(struct builder *w, const struct supply *s)
     return data;
 }
 
-/* What a blob looks like: the name that its bytes give it, in pieces. */
-static struct slv_origin origin_of(const struct git_walk *g, const git_oid *id, size_t size)
-{
-    struct slv_origin origin = { .size = (int64_t)size, .modified = g->time };
-    uint32_t rest;
-
-    memcpy(&origin.device, id->id, sizeof origin.device);
-    memcpy(&origin.inode, id->id + 8, sizeof origin.inode);
-    memcpy(&rest, id->id + 16, sizeof rest);
-    origin.changed.tv_nsec = rest;
-    return origin;
-}
-
 /* Makes an answer of the blob at hand. 0 or -1. */
 static int add_blob(struct git_walk *g, const git_oid *id)
 {
-    struct supply s = { .hashed = true, .read = read_blob, .owner = g, .id = id };
+    struct supply s = {
+        .origin.modified = g->time, .read = read_blob, .owner = g, .id = id
+    };
     git_object_t type;
     size_t size;
 
+    /* The name of a blob is a hash of it: as much of it as there is room for. */
+    memcpy(&s.origin.device, id->id, sizeof s.origin.device);
+    memcpy(&s.origin.inode, id->id + sizeof s.origin.device, sizeof s.origin.inode);
     if (lib.git_odb_read_header(&size, &type, g->objects, id) != 0)
         return git_failed(g, "reading", g->w->file);
-    s.origin = origin_of(g, id, size);
+    s.origin.size = (int64_t)size;
     /* A file may be left out, but a commit that cannot be read is no state of a site. */
     return answer_supply(g->w, &s) == 0 && !g->failed ? 0 : -1;
 }

@@ -227,6 +227,24 @@ static int find_root(struct builder *w)
     return 0;
 }
 
+/*
+ * The top of the tree at hand cannot be read. Where it had files, it is gone for a moment, or
+ * somebody has made a mistake: better to go on with the earlier image than to publish an empty one.
+ * 0 or -1.
+ */
+static int top_unreadable(struct builder *w)
+{
+    int error = errno;
+
+    if (!slv_build_had(w->b, w->tree.path)) {
+        builder_leave_out(w, UNREADABLE, error, NULL);
+        return 0;
+    }
+    slv_log(NULL, SLV_LOG_ERROR, error, "prebuilt image for \"%s\": \"%s\" cannot be read, the "
+            "image that there is stays", slv_build_name(w->b), w->file);
+    return -1;
+}
+
 /* Walks the tree at hand from its top. 0 or -1. */
 int walk_tree(struct builder *w)
 {
@@ -244,18 +262,15 @@ int walk_tree(struct builder *w)
         return 0;
     memcpy(w->file, w->tree.dir.p, w->tree.dir.n + 1);
     w->file_size = w->tree.dir.n;
-    if (find_root(w) != 0 || stat(w->file, &st) != 0) {
-        builder_leave_out(w, UNREADABLE, errno, NULL);
-        return 0;
-    }
+    if (find_root(w) != 0 || stat(w->file, &st) != 0)
+        return top_unreadable(w);
     if (w->tree.single)
         return S_ISREG(st.st_mode) ? visit(w, AT_FDCWD, w->file, DT_UNKNOWN, 0) : 0;
     fd = open(w->file, ENTER_FLAGS);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        builder_leave_out(w, UNREADABLE, errno, NULL);
         if (fd >= 0)
             close(fd);
-        return 0;
+        return top_unreadable(w);
     }
     may_enter(w, &st, 0);
     return walk_directory(w, fd, 0);

@@ -184,6 +184,19 @@ static const struct snapshot_entry *earlier_entry(const struct slv_build *b, str
     return e && e->kind == SNAPSHOT_FILE && e->source ? e : NULL;
 }
 
+/* The earlier image has answers below a path. */
+bool slv_build_had(const struct slv_build *b, struct str path)
+{
+    const struct snapshot *s = b->job->previous;
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    for (const struct snapshot_entry *e = s ? snapshot_next(s, NULL) : NULL; e;
+         e = snapshot_next(s, e))
+        if (e->source && str_starts(snapshot_path(e), path))
+            return true;
+    return false;
+}
+
 /* What the earlier image has for a path. */
 bool slv_build_earlier(const struct slv_build *b, struct str path, struct slv_earlier *out)
 {
@@ -238,8 +251,6 @@ int slv_build_keep(struct slv_build *b, struct str path, struct str content_type
     if (snapshot_take(b->writer, e, &now) != 0)
         return image_add_failed(b);
     b->job->put_off += e->flags & SNAPSHOT_PUT_OFF ? 1 : 0;
-    if (b->job->added)
-        b->job->added(b->job->arg, (uint64_t)origin->size);
     *kept = true;
     return 0;
 }

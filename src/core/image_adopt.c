@@ -81,9 +81,8 @@ static int copy(int from, int to, uint64_t size, const char **reason, int *error
     return rc;
 }
 
-/* Judges the copy; *same: it holds what an earlier image holds. 0 or -1. */
-static int judge(int fd, uint64_t size, const struct snapshot *earlier, bool *same,
-                 const char **reason, int *error)
+/* Judges the copy. 0 or -1. */
+static int judge(int fd, uint64_t size, const char **reason, int *error)
 {
     struct snapshot snapshot;
     void *map = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -93,9 +92,6 @@ static int judge(int fd, uint64_t size, const struct snapshot *earlier, bool *sa
         return refuse(reason, error, "it cannot be mapped", errno);
     *error = 0;
     rc = snapshot_check(map, (size_t)size, true, &snapshot, reason);
-    *same = rc == 0 && earlier && snapshot.header->put_off == earlier->header->put_off
-        && memcmp(snapshot.header->content, earlier->header->content,
-                  sizeof earlier->header->content) == 0;
     munmap(map, (size_t)size);
     return rc;
 }
@@ -116,7 +112,7 @@ static int renumber(int fd, uint64_t number, const char **reason, int *error)
 }
 
 /* Copies an image and makes sure that it is one. */
-int image_adopt(struct image_job *job, const char *path, uint64_t max, const char **reason,
+int image_adopt(const struct image_job *job, const char *path, uint64_t max, const char **reason,
                 int *error)
 {
     int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc;
@@ -129,11 +125,8 @@ int image_adopt(struct image_job *job, const char *path, uint64_t max, const cha
     if (rc == 0)
         rc = copy(from, job->fd, size, reason, error);
     if (rc == 0)
-        rc = judge(job->fd, size, job->previous, &job->unchanged, reason, error);
-    if (rc == 0 && job->unchanged)
-        rc = ftruncate(job->fd, 0) == 0 ? 0
-            : refuse(reason, error, "dropping its copy failed", errno);
-    else if (rc == 0)
+        rc = judge(job->fd, size, reason, error);
+    if (rc == 0)
         rc = renumber(job->fd, job->number, reason, error);
     close(from);
     return rc;

@@ -10,8 +10,10 @@
 #include "core/dispatch.h"
 #include "core/location.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SCRATCH_SIZE ((size_t)8 * 1024)
 
@@ -170,7 +172,25 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
-/* ---- Size and progress ----------------------------------------------------------------------- */
+
+/* Looks whether a copied image is the one that answers already. 0, or -1 after logging. */
+static int note_adopted(struct image_job *job)
+{
+    struct snapshot_header h;
+
+    if (pread(job->fd, &h, sizeof h, 0) != (ssize_t)sizeof h) {
+        log_error(errno, "the copy of an image cannot be read");
+        return -1;
+    }
+    job->put_off = h.put_off;
+    job->unchanged = job->previous
+        && memcmp(h.content, job->previous->header->content, sizeof h.content) == 0
+        && h.put_off == job->previous->header->put_off;
+    if (!job->unchanged || ftruncate(job->fd, 0) == 0)
+        return 0;
+    log_error(errno, "ftruncate() of the copy of an image failed");
+    return -1;
+}
 
 /* Takes an image that was made elsewhere. */
 int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
@@ -185,7 +205,7 @@ int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
         return -1;
     }
     b->adopted = true;
-    return 0;
+    return note_adopted(b->job);
 }
 
 /* The most bytes that the image may have. */
@@ -237,14 +257,12 @@ static int64_t wall_ms(void)
 /* Writes out what was added. 0 or -1. */
 static int finish(struct slv_build *b, int64_t began)
 {
-    int64_t given = b->job->built;
     struct snapshot_stamp stamp = {
-        .generation = b->job->number, .began = given ? given : began,
-        .built = given ? given : wall_ms(), .put_off = b->job->put_off
+        .generation = b->job->number, .began = b->job->built ? b->job->built : began,
+        .built = b->job->built ? b->job->built : wall_ms(),
+        .put_off = b->job->put_off
     };
 
-    if (b->adopted)
-        return 0;
     if (image_add_pages(b) != 0)
         return -1;
     if (snapshot_finish(b->writer, &stamp, &b->job->unchanged) == 0)
@@ -277,7 +295,7 @@ int image_build(struct image_job *job)
     if (rc != 0)
         log_error(0, "module \"%s\" gave up the prebuilt image of \"%s\"", image->module->name,
                   b.name);
-    else
+    else if (!b.adopted)
         rc = finish(&b, began);
     snapshot_writer_free(&b.writer);
     free(b.trees);
@@ -297,8 +315,6 @@ void image_sources(const struct config *config, const struct slv_image *image,
     CHECK_OBJ(image, SLV_IMAGE_MAGIC);
     for (size_t i = 0; i < image->options.source_count; i++)
         add(arg, image, image->options.sources[i].p);
-    if (image->options.source_count)
-        return;
     arena_init(&b.arena, 4096);
     arena_init(&b.scratch, SCRATCH_SIZE);
     find_trees(&b, image->server->block);

@@ -68,7 +68,7 @@ static bool block_has(const struct config *config, const struct slv_image *wish,
 }
 
 /* The module that is to build an image for a host, or NULL. */
-static const struct slv_module *wanted_by(const struct config *config, const struct server *s)
+const struct slv_module *images_module(const struct config *config, const struct server *s)
 {
     for (const struct slv_image *wish = config->images; wish; wish = wish->next)
         if (!wish->server && block_has(config, wish, s->block))
@@ -120,7 +120,7 @@ void images_prepare(struct config *config)
     for (; *end; end = &(*end)->next)
         count += (*end)->server != NULL;
     for (struct server *s = config->servers; s; s = s->next) {
-        const struct slv_module *m = wanted_by(config, s);
+        const struct slv_module *m = images_module(config, s);
         struct slv_image *image;
 
         if (!m || s->image)

@@ -75,6 +75,9 @@ struct slv_image *images_next(const struct config *config, const struct slv_imag
 
 struct image_version *image_version_ref(struct image_version *v);
 
+/* The module that makes the image of a host; NULL: the host wants none. */
+const struct slv_module *images_module(const struct config *config, const struct server *s);
+
 /*
  * Gives a reference up; the last one closes the descriptor. A mapping does not go at once: see
  * images_reclaim().
@@ -130,7 +133,7 @@ void image_use(struct slv_image *image, struct image_version *v);
 
 /* How much is done of what takes long: variants in codings that compress slowly. */
 enum image_effort {
-    IMAGE_QUICK,                   /* a second or two, because somebody waits; the rest is put off */
+    IMAGE_QUICK,                   /* a second or two, for somebody waits; the rest is put off */
     IMAGE_SHARE,                   /* some ten seconds of what was put off, at least one file */
     IMAGE_THOROUGH                 /* all of it */
 };
@@ -184,13 +187,12 @@ struct image_job {
     int fd;                        /* empty; gets the image, which is not sealed here */
     uint64_t number;               /* of the image: goes into its header */
     int64_t built;                 /* likewise: milliseconds since the epoch; 0: the present */
-    bool portable;                 /* for another machine: what the files were there is left out, so
-                                      that equal files make equal images */
     const struct snapshot *previous; /* an earlier image of this host, or NULL: what it holds of
                                         files that have not changed is taken over */
     bool same_config;              /* previous was made under this very configuration, so that its
                                       heads hold, too */
     enum image_effort effort;
+    bool portable;                 /* say nothing of this machine: what files look like on it */
     void (*progress)(void *arg, const char *line); /* NULL: lines go to the log */
     void (*added)(void *arg, uint64_t size); /* after each answer: the size of its content; or
                                                 NULL */
@@ -205,10 +207,10 @@ int image_build(struct image_job *job);
 
 /*
  * Copies an image that was made elsewhere into the job's descriptor, verifies the copy whole and
- * gives it the job's number; or finds it unchanged. max: bytes that it may have. 0; -1 with *reason
- * (a constant) and *error (an errno value, or 0).
+ * gives it the job's number. max: bytes that it may have. 0; -1 with *reason (a constant) and
+ * *error (an errno value, or 0).
  */
-int image_adopt(struct image_job *job, const char *path, uint64_t max, const char **reason,
+int image_adopt(const struct image_job *job, const char *path, uint64_t max, const char **reason,
                 int *error);
 
 /* The module's conf struct of a block. */

@@ -71,14 +71,14 @@ struct snapshot_header {
     uint32_t header_size;          /* of this struct */
     uint64_t size;                 /* of the image */
     uint64_t generation;
-    int64_t began;                 /* milliseconds since the epoch: before the first file was read */
+    int64_t began;                 /* milliseconds since the epoch: before a file was read */
     int64_t built;                 /* likewise: when all was written */
     uint64_t entries;              /* records, and slots in use */
     uint64_t slots;                /* a power of two */
     uint32_t probes;               /* slots to look at for a path, at most */
     uint32_t sections;             /* entries of section[] in use */
     uint64_t put_off;              /* files that lack variants which a thorough build would make */
-    uint64_t content[2];           /* XXH3-128 of BYTES, ENTRIES and INDEX, low half first: two images
+    uint64_t content[2];           /* XXH3-128 of BYTES, ENTRIES and INDEX, low half first: images
                                       with the same one answer alike */
     uint64_t sum[2];               /* the same of all behind the header */
     struct snapshot_section section[SNAPSHOT_SECTIONS_MAX];

@@ -5,10 +5,10 @@
  * the end. Everything goes through write(), which fills a memfd twice as fast as a mapping does and
  * leaves no writable mapping that would forbid the seal.
  *
- * Most builds change little. So what is given is compared with what comes next in the earlier image,
- * and as long as it is the same nothing is done but counting: it is the "run", and when it ends it
- * is written in one piece from where it lies. A build that ends as it began, within one run that is
- * the whole earlier image, has written nothing, and the image is unchanged.
+ * Most builds change little. So what is given is compared with what comes next in the earlier
+ * image, and as long as it is the same nothing is done but counting: it is the "run", and when it
+ * ends it is written in one piece from where it lies. A build that ends as it began, within one
+ * run that is the whole earlier image, has written nothing, and the image is unchanged.
  */
 #define XXH_INLINE_ALL
 #include "core/snapshot.h"

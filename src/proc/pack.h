@@ -45,7 +45,7 @@ void pack_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct config *pack_configure(const struct pack_options *o);
 
 /* The host whose image is meant; NULL after saying why there is none. */
-const struct server *pack_host(const struct pack_options *o, const struct config *config);
+struct server *pack_host(const struct pack_options *o, const struct config *config);
 
 /* ---- pack_progress.c: what people see meanwhile ---------------------------------------------- */
 

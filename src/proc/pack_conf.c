@@ -208,13 +208,8 @@ static struct config *configure_file(const struct pack_options *o)
 /* Loads a configuration. */
 struct config *pack_configure(const struct pack_options *o)
 {
-    struct config *config;
-
     AN(!o->config != !o->directory);
-    config = o->config ? configure_file(o) : configure_directory(o);
-    if (config)
-        images_prepare(config);
-    return config;
+    return o->config ? configure_file(o) : configure_directory(o);
 }
 
 /* One of the host's names is this. */
@@ -222,6 +217,15 @@ static bool is_called(const struct server *s, const char *host)
 {
     for (const struct server_name *name = s->names; name; name = name->next)
         if (str_ieq(name->text, str_of(host)))
+            return true;
+    return false;
+}
+
+/* Some host wants an image. */
+static bool wants_any(const struct config *config)
+{
+    for (const struct server *s = config->servers; s; s = s->next)
+        if (images_module(config, s))
             return true;
     return false;
 }
@@ -235,31 +239,32 @@ static void say_no_host(const struct pack_options *o, const struct config *confi
         pack_say("\"%s\" in %s has \"prebuilt on\" nowhere", o->host, o->config);
     else if (o->host)
         pack_say("no virtual host of %s is called \"%s\"", o->config, o->host);
-    else if (!images_next(config, NULL))
+    else if (!wants_any(config))
         pack_say("no virtual host of %s has \"prebuilt on\"", o->config);
     else
         pack_say("several virtual hosts of %s have \"prebuilt on\", choose one with -s",
                  o->config);
-    for (const struct slv_image *i = images_next(config, NULL); i && shown < NAMES_SHOWN;
-         i = images_next(config, i))
-        fprintf(stderr, "%s%.*s", shown++ ? ", " : "with \"prebuilt on\" there are: ",
-                STR_ARG(i->name));
+    for (const struct server *s = config->servers; s && shown < NAMES_SHOWN; s = s->next)
+        if (images_module(config, s)) {
+            fprintf(stderr, "%s%.*s", shown++ ? ", " : "with \"prebuilt on\" there are: ",
+                    STR_ARG(server_name(s)));
+        }
     if (shown)
         fputs(shown == NAMES_SHOWN ? ", ...\n" : "\n", stderr);
 }
 
 /* Chooses the host. */
-const struct server *pack_host(const struct pack_options *o, const struct config *config)
+struct server *pack_host(const struct pack_options *o, const struct config *config)
 {
-    const struct server *found = NULL;
+    struct server *found = NULL;
     bool known = false, several = false;
 
     CHECK_OBJ(config, CONFIG_MAGIC);
-    for (const struct server *s = config->servers; s; s = s->next) {
+    for (struct server *s = config->servers; s; s = s->next) {
         if (o->host && !is_called(s, o->host))
             continue;
         known = known || o->host;
-        if (!s->image)
+        if (!images_module(config, s))
             continue;
         several = several || found;
         found = s;

@@ -165,18 +165,23 @@ static int build_time(int64_t *built)
 }
 
 /* Builds the image of a host into the file. 0; -1 after saying why not. */
-static int build(const struct pack_options *o, const struct config *config,
-                 const struct server *host, const struct output *out)
+static int build(const struct pack_options *o, const struct config *config, struct server *host,
+                 const struct output *out)
 {
+    struct slv_image image = {
+        .magic = SLV_IMAGE_MAGIC, .module = images_module(config, host), .server = host,
+        .name = server_name(host)
+    };
     struct image_job job = {
-        .config = config, .image = host->image, .fd = out->fd, .portable = true,
-        .effort = IMAGE_THOROUGH, .progress = pack_progress_said, .added = pack_progress_added
+        .config = config, .image = &image, .fd = out->fd, .effort = IMAGE_THOROUGH,
+        .portable = true,
+        .progress = pack_progress_said, .added = pack_progress_added
     };
     struct pack_progress *progress;
     uint64_t total;
     int rc;
 
-    AN(host->image != NULL && host->image->current == NULL);
+    AN(image.module != NULL && host->image == NULL);
     if (build_time(&job.built) != 0)
         return -1;
     total = o->directory && !o->quiet ? count_files(o->directory) : 0;
@@ -192,7 +197,7 @@ static int build(const struct pack_options *o, const struct config *config,
 int pack_make(const struct pack_options *o)
 {
     struct config *config = pack_configure(o);
-    const struct server *host = config ? pack_host(o, config) : NULL;
+    struct server *host = config ? pack_host(o, config) : NULL;
     struct output out;
     int status = PACK_FAILED;
 

@@ -7,8 +7,9 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_adopt();
- *                    struct slv_prebuilt has origin and incomplete
+ *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had();
+ *                    struct slv_prebuilt has origin and incomplete; slv_build_adopt(); hook image;
+ *                    slv_image_number(), slv_image_current()
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H

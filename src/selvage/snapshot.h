@@ -42,8 +42,8 @@ struct slv_image_options {
     bool refine;                   /* make variants that take long, in the background */
     bool huge_pages;               /* ask the kernel for large pages */
     /*
-     * Directories and files in which a change is to be noticed, absolute, NUL behind each; none:
-     * the directories that the host's locations serve files from.
+     * Directories and files in which a change is to be noticed besides the directories that the
+     * host's locations serve files from; absolute, NUL behind each.
      */
     struct str sources[4];
     size_t source_count;
@@ -140,13 +140,16 @@ SLV_API bool slv_build_afford(struct slv_build *b, size_t bytes);
 /* An answer of an earlier image of this host, which was made of a file. Views live as long as b. */
 struct slv_earlier {
     struct slv_origin origin;      /* as it was when it was read */
-    bool settled;                  /* and had been left alone for some time then: where the origin is
-                                      the same, the bytes are */
+    bool settled;                  /* and had been left alone for some time then: where the origin
+                                      is the same, the bytes are */
     bool same_config;              /* the configuration has not changed since */
     bool negotiated, incomplete;   /* as in struct slv_prebuilt */
     struct slv_variant variants[SLV_CODING_COUNT]; /* identity first */
     size_t count;
 };
+
+/* The earlier image has answers below a path (ends with '/') that were made of files. */
+SLV_API bool slv_build_had(const struct slv_build *b, struct str path);
 
 /* What the earlier image has for a path. False: nothing that was made of a file. */
 SLV_API bool slv_build_earlier(const struct slv_build *b, struct str path,

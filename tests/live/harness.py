@@ -321,8 +321,15 @@ class Server:
         if self.daemon:
             self.follow_daemon()
         wait_for(self.ready, self.patience, 'the server to serve; log:\n' + self.log()[-3000:])
+        if self.watches():
+            self.wait_log(r'watching \d+ directories')
         self.rebase()
         return self
+
+    def watches(self):
+        """Will there be a process that watches the sources of images?"""
+        text = read_text(self.conf_path)
+        return re.search(r'\bprebuilt (on|only);', text) and 'prebuilt_watch off' not in text
 
     def follow_daemon(self):
         """What was started goes away; the master is another process."""
@@ -499,6 +506,11 @@ class Server:
                 found.append(pid)
         return found
 
+    def builds(self):
+        """The process that builds images, while there is one."""
+        return [pid for pid, (parent, _) in parents().items()
+                if parent == self.pid and title(pid).startswith('selvage: builder')]
+
     def at_rest(self):
         """Waits until old workers have ended and been reaped; what the master has open then."""
         def resting():
@@ -519,7 +531,7 @@ class Server:
         def settled():
             first = self.all_descriptors()
             time.sleep(0.05)
-            return first == self.all_descriptors() and first
+            return first == self.all_descriptors() and not self.builds() and first
         self.baseline = wait_for(settled, 10, 'descriptors to be the same twice')
 
     def all_descriptors(self):
@@ -530,8 +542,12 @@ class Server:
         """What has more descriptors than at the last rebase()."""
         def left():
             now = self.all_descriptors()
-            return {p: now[p] - old for p,
-                    old in self.baseline.items() if p in now and now[p] - old}
+            more = {p: now[p] - old for p, old in self.baseline.items() if p in now}
+            # How many earlier images the master keeps is bounded, and has a test of its own.
+            if self.builds():
+                return more
+            more.get(self.pid, {}).pop('/memfd:selvage-image (deleted)', None)
+            return {p: kinds for p, kinds in more.items() if kinds}
         end = time.monotonic() + 15 * SLOW
         while left() and time.monotonic() < end:
             time.sleep(0.05)

@@ -145,7 +145,7 @@ void drop(void)
 }
 
 /* Builds all images as master and builder do. Returns what images_build() did. */
-static int make_images(struct config *c)
+int make_images(struct config *c)
 {
     uint64_t number = 6;
     int rc;

@@ -35,6 +35,9 @@ struct config *load(const char *server);
 /* Drops the configuration at hand. */
 void drop(void);
 
+/* Makes the images of a configuration, as master and builder do. What images_build() returned. */
+int make_images(struct config *c);
+
 /* Loads, builds and maps. Returns what images_build() did. */
 int serve(const char *server);
 

@@ -415,8 +415,8 @@ int main(void)
         { "determinism", test_determinism }, { "variants", test_variants },
         { "window", test_window },
         { "threads", test_threads }, { "quick", test_quick }, { "unchanged", test_unchanged },
-        { "incremental", test_incremental }, { "too large", test_too_large }, { "wishes", test_wishes },
-        { "unfinished", test_unfinished }, CU_TEST_INFO_NULL
+        { "incremental", test_incremental }, { "too large", test_too_large },
+        { "wishes", test_wishes }, { "unfinished", test_unfinished }, CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {
         { "building", set_up, tear_down, NULL, NULL, tests }, CU_SUITE_INFO_NULL

@@ -48,7 +48,8 @@ static int new_fd(void)
 }
 
 static const struct snapshot_source a_source = {
-    .device = 1, .inode = 2, .size = 3, .modified = 4, .modified_ns = 5, .changed = 6, .changed_ns = 7
+    .device = 1, .inode = 2, .size = 3, .modified = 4, .modified_ns = 5, .changed = 6,
+    .changed_ns = 7
 };
 
 /* Adds a file with an identity variant and, where gzip is not NULL, a gzip variant. */
@@ -664,7 +665,8 @@ int main(void)
         { "round trip", test_round_trip }, { "walk", test_walk },
         { "determinism", test_determinism }, { "empty", test_empty },
         { "many entries", test_many }, { "large bodies", test_large_bodies },
-        { "taking over", test_take }, { "limit", test_limit }, { "write error", test_write_error }, CU_TEST_INFO_NULL
+        { "taking over", test_take }, { "limit", test_limit },
+        { "write error", test_write_error }, CU_TEST_INFO_NULL
     };
     CU_TestInfo damage[] = {
         { "header fields", test_header_fields }, { "entry fields", test_entry_fields },
