@@ -331,11 +331,13 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 }
 
 /* The file is the one that the earlier image was made of, so that it need not be read. */
-static bool same_file(const struct slv_earlier *e, const struct slv_origin *o)
+static bool same_file(const struct slv_earlier *e, const struct supply *s)
 {
+    const struct slv_origin *o = &s->origin;
+
     return e->settled && e->origin.device == o->device && e->origin.inode == o->inode
-        && e->origin.size == o->size && same_time(&e->origin.modified, &o->modified)
-        && same_time(&e->origin.changed, &o->changed);
+        && e->origin.size == o->size && same_time(&e->origin.changed, &o->changed)
+        && (s->hashed || same_time(&e->origin.modified, &o->modified));
 }
 
 /* Decides which variants are taken over, made, or put off. e: NULL: there is nothing to be had. */
@@ -368,7 +370,7 @@ static bool get_bytes(struct builder *w, const struct supply *s, const struct sl
                       char **data)
 {
     *data = NULL;
-    if (e && same_file(e, &s->origin)) {
+    if (e && same_file(e, s)) {
         /* Under another configuration the process may be another user's. */
         if (e->same_config || !s->name || faccessat(s->dir, s->name, R_OK, AT_EACCESS) == 0)
             return true;

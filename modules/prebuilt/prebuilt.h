@@ -209,6 +209,7 @@ bool source_fits(const struct builder *w, struct slv_request *r, struct str path
 /* A file to be, whoever has it. */
 struct supply {
     struct slv_origin origin;      /* size, time, and what tells it from others */
+    bool hashed;                   /* that follows from the bytes, so that the time says nothing */
     /* Its bytes, on the heap, with room for one more; NULL: not to be had, which has been said. */
     char *(*read)(struct builder *w, const struct supply *s);
     /* Of whoever has it: a name in a directory, ... */

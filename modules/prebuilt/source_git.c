@@ -194,12 +194,15 @@ static char *read_blob(struct builder *w, const struct supply *s)
 static int add_blob(struct git_walk *g, const git_oid *id)
 {
     struct supply s = {
-        .origin.modified = g->time, .read = read_blob, .owner = g, .id = id
+        .origin.modified = g->time, .hashed = true, .read = read_blob, .owner = g, .id = id
     };
     git_object_t type;
     size_t size;
 
-    /* The name of a blob is a hash of it: as much of it as there is room for. */
+    /*
+     * The name of a blob is a hash of it: as much of it as there is room for. So a blob is known
+     * over commits, although each of them gives its file another time.
+     */
     memcpy(&s.origin.device, id->id, sizeof s.origin.device);
     memcpy(&s.origin.inode, id->id + sizeof s.origin.device, sizeof s.origin.inode);
     if (lib.git_odb_read_header(&size, &type, g->objects, id) != 0)

@@ -679,7 +679,7 @@ static bool same_section(const struct snapshot *s, unsigned kind, const void *da
     for (unsigned i = 0; i < s->header->sections; i++)
         if (s->header->section[i].kind == kind)
             return s->header->section[i].size == size
-                && (data == s->base + s->header->section[i].offset
+                && (size == 0 || data == s->base + s->header->section[i].offset
                     || memcmp(data, s->base + s->header->section[i].offset, size) == 0);
     return false;
 }

@@ -75,10 +75,12 @@ static void say(const struct watcher *w, const char *word, size_t index)
 /* When a change has settled. */
 static ms_t settles_at(const struct change *c)
 {
-    ms_t quiet = c->last + SETTLES_AFTER, patience = c->first + SETTLES_WITHIN;
+    ms_t quiet, patience;
 
     if (c->first == MS_NEVER)
         return MS_NEVER;
+    quiet = c->last + SETTLES_AFTER;
+    patience = c->first + SETTLES_WITHIN;
     return quiet < patience ? quiet : patience;
 }
 

@@ -129,6 +129,18 @@ static void test_image(void)
     put("source/index.html", "from source");
 }
 
+/* An image that holds what is being served already is no news. */
+static void test_image_again(void)
+{
+    struct made first, second;
+
+    CU_ASSERT(serve("prebuilt on; prebuilt_source site.slv;") == 0);
+    CU_ASSERT(make(&first, NULL, true, true) == 0 && !first.unchanged);
+    CU_ASSERT(make(&second, &first, true, true) == 0 && second.unchanged && !second.base);
+    unmake(&second);
+    unmake(&first);
+}
+
 /* Whatever is wrong with an image, it is refused. */
 static void test_image_mistakes(void)
 {
@@ -284,6 +296,44 @@ static void test_git(void)
     CU_ASSERT(gives("/", "worked on"));
 }
 
+/* The variant of a path in a coding. */
+static const struct snapshot_variant *variant(const struct made *m, const char *path,
+                                              enum coding coding)
+{
+    const struct snapshot_entry *e = snapshot_find(&m->snapshot, str_of(path));
+
+    CU_ASSERT_FATAL(e != NULL);
+    for (unsigned i = 0; i < e->variants; i++)
+        if (snapshot_variants(e)[i].coding == coding)
+            return &snapshot_variants(e)[i];
+    CU_FAIL_FATAL("no such variant");
+    return NULL;
+}
+
+/* Another commit has another time, but its blobs are known by their names. */
+static void test_git_again(void)
+{
+    struct made first, second, third;
+
+    new_repository("again.git", true);
+    commit("main", small_tree("one"), COMMITTED);
+    CU_ASSERT(serve("prebuilt on; prebuilt_source git:again.git#main;") == 0);
+    CU_ASSERT(make(&first, NULL, true, true) == 0 && !first.unchanged);
+    CU_ASSERT(make(&second, &first, true, true) == 0 && second.unchanged);
+    unmake(&second);
+    commit("main", small_tree("two"), COMMITTED + 60);
+    close_repository();
+    /* In haste and beyond what haste allows, variants are there that were made before. */
+    CU_ASSERT(make(&third, &first, true, false) == 0 && !third.unchanged && third.put_off == 0);
+    CU_ASSERT(snapshot_find(&third.snapshot, STR("/long.html"))->modified == COMMITTED + 60);
+    CU_ASSERT(memcmp(variant(&first, "/long.html", CODING_BR)->hash,
+                     variant(&third, "/long.html", CODING_BR)->hash, 16) == 0);
+    CU_ASSERT(memcmp(variant(&first, "/index.html", CODING_IDENTITY)->hash,
+                     variant(&third, "/index.html", CODING_IDENTITY)->hash, 16) != 0);
+    unmake(&third);
+    unmake(&first);
+}
+
 /* Symbolic links are followed as the kernel would, but never out of the tree. */
 static void test_git_links(void)
 {
@@ -397,9 +447,10 @@ int main(void)
     CU_TestInfo tests[] = {
         { "directory", test_directory }, { "root", test_root },
         { "directory mistakes", test_directory_mistakes }, { "image", test_image },
-        { "image mistakes", test_image_mistakes },
+        { "image again", test_image_again }, { "image mistakes", test_image_mistakes },
 #ifdef HAVE_LIBGIT2
-        { "git", test_git }, { "git links", test_git_links },
+        { "git", test_git }, { "git again", test_git_again },
+        { "git links", test_git_links },
         { "git oddities", test_git_oddities }, { "git mistakes", test_git_mistakes },
 #else
         { "no git", test_no_git },
