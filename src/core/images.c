@@ -203,7 +203,7 @@ int images_build(struct config *config, void (*progress)(void *arg, const char *
             continue;
         if (image_build(&(struct image_job){
                 .config = config, .image = image, .fd = image->fd, .number = config->generation,
-                .thorough = true, .progress = progress, .arg = arg }) != 0) {
+                .progress = progress, .arg = arg }) != 0) {
             rc = -1;
         } else if (fcntl(image->fd, F_ADD_SEALS, SEALS) != 0) {
             log_alert(errno, "sealing the image of \"%.*s\" failed", STR_ARG(image_name(image)));

@@ -48,6 +48,14 @@ static const struct snapshot_variant *variant(const struct snapshot_entry *e, en
     return NULL;
 }
 
+/* Loads a configuration and prepares its images without building them. */
+static void prepare(const char *server)
+{
+    drop();
+    config = load(server);
+    CU_ASSERT_FATAL(config != NULL && images_prepare(config, NULL) == 0);
+}
+
 /* The same files make the same image. */
 static void test_determinism(void)
 {
@@ -147,6 +155,7 @@ static void test_window(void)
 {
     static const size_t sizes[] = { 3000, 300000, (9u << 20) + 5 };
     char name[64], *data = malloc(sizes[2]);
+    struct made m;
     struct str path;
 
     CU_ASSERT_FATAL(data != NULL);
@@ -157,17 +166,19 @@ static void test_window(void)
         put_bytes(name, data, sizes[i]);
     }
     free(data);
-    CU_ASSERT(serve("location /window/ { prebuilt on; }") == 0);
+    prepare("location /window/ { prebuilt on; }");
+    CU_ASSERT_FATAL(make(&m, NULL, false, true) == 0);
     for (size_t i = 0; i < 3; i++) {
         const struct snapshot_variant *v;
         uint64_t window;
 
         path = (struct str){ name, (size_t)snprintf(name, sizeof name, "/window/%zu.css", i) };
-        v = variant(snapshot_find(image(), path), CODING_ZSTD);
+        v = variant(snapshot_find(&m.snapshot, path), CODING_ZSTD);
         CU_ASSERT_FATAL(v != NULL);
-        window = zstd_window(snapshot_text(image(), v->body, v->body_size));
+        window = zstd_window(snapshot_text(&m.snapshot, v->body, v->body_size));
         CU_ASSERT(i < 2 ? window == sizes[i] : window == 8u << 20);
     }
+    unmake(&m);
     /* Not to be compressed by every other test. */
     drop_directory("www/window");
 }
@@ -198,14 +209,6 @@ static void test_threads(void)
     CU_ASSERT(load("prebuilt on; prebuilt_threads 257;") == NULL);
     drop_directory("www/many");
     free(first);
-}
-
-/* Loads a configuration and prepares its images without building them. */
-static void prepare(const char *server)
-{
-    drop();
-    config = load(server);
-    CU_ASSERT_FATAL(config != NULL && images_prepare(config, NULL) == 0);
 }
 
 /* Two images answer alike, and know the same of the files. */
