@@ -6,6 +6,7 @@
  *   metrics                              counters, in the text format of Prometheus
  *   prebuilt list [HOST]                 the images of each host
  *   prebuilt build [HOST]                make them anew, and publish what has changed
+ *   prebuilt publish FILE [HOST]         publish an image that was made by selvage-pack
  *   prebuilt rollback [HOST [NUMBER]]    publish an earlier one again
  *
  * HOST is a name as "list" shows it; without it, or with "-", all hosts are meant.
@@ -100,6 +101,19 @@ static void build(struct master *m, struct control_client *client, struct str ho
 {
     if (publish_want(m, host, true) == 0)
         control_dismiss(client, "error", "there is no such host with an image");
+    else
+        control_wait(client, TOPIC_PUBLISH);
+}
+
+/* prebuilt publish */
+static void publish(struct master *m, struct control_client *client, const char *path,
+                    struct str host)
+{
+    const char *why = path[0] == '/' ? publish_file(m, host, path)
+                                     : "the path of the file must be absolute";
+
+    if (why)
+        control_dismiss(client, "error", why);
     else
         control_wait(client, TOPIC_PUBLISH);
 }
@@ -225,6 +239,8 @@ void command_asked(void *arg, struct control_client *client, const char *questio
         list(m, client, host_of(&w, 2));
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "build") && w.count <= 3)
         build(m, client, host_of(&w, 2));
+    else if (says(&w, 0, "prebuilt") && says(&w, 1, "publish") && w.count >= 3 && w.count <= 4)
+        publish(m, client, w.word[2], host_of(&w, 3));
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "rollback") && w.count <= 4)
         roll_back(m, client, host_of(&w, 2), w.count == 4 ? w.word[3] : NULL);
     else

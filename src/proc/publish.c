@@ -11,12 +11,14 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "proc/channel.h"
 #include "proc/clock.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* How long workers may take to put an image in place. */
@@ -53,9 +55,31 @@ unsigned publish_want(struct master *m, struct str host, bool asked)
         if (s)
             s->held = false;
         i->wanted = true;
+        /* Who asks for a build does not want the file any more that somebody has named. */
+        if (asked) {
+            free(i->import);
+            i->import = NULL;
+        }
         count++;
     }
     return count;
+}
+
+const char *publish_file(struct master *m, struct str host, const char *path)
+{
+    const struct config *config = m->serving->config;
+    struct slv_image *only = images_next(config, NULL), *image = only;
+
+    while (image && host.p && !str_eq(host, image->name))
+        image = images_next(config, image);
+    if (!image)
+        return "there is no such host with an image";
+    if (!host.p && images_next(config, only))
+        return "there are several hosts with images, one must be named";
+    free(image->import);
+    image->import = mem_strdup(path);
+    image->wanted = true;
+    return NULL;
 }
 
 void publish_look_through(struct master *m)
@@ -158,7 +182,8 @@ static bool take(struct master *m, struct slv_image *i)
         p->same++;
         break;
     case IMAGE_FAILED:
-        note_failure(p, "the builder process failed, the error log tells why", i->name);
+        note_failure(p, i->import ? "the image is refused, the error log tells why"
+                                  : "the builder process failed, the error log tells why", i->name);
         break;
     case IMAGE_MADE:
         p->made++;
@@ -169,6 +194,11 @@ static bool take(struct master *m, struct slv_image *i)
         image_version_unref(&made);
         i->serial = ++p->serial;
     }
+    /* What somebody has chosen stays until somebody chooses otherwise. */
+    if (i->import && outcome != IMAGE_FAILED)
+        shelf_find(m, i->name)->held = true;
+    free(i->import);
+    i->import = NULL;
     /* A refinement that gets nowhere is not tried for ever. */
     if (p->refines && i->current && i->current->put_off >= put_off)
         i->current->put_off = 0;
@@ -324,9 +354,12 @@ void publish_check(struct master *m)
 
 void publish_carry_over(struct master *m, const struct config *old)
 {
-    for (const struct slv_image *i = images_next(old, NULL); i; i = images_next(old, i))
-        if (i->wanted)
+    for (struct slv_image *i = images_next(old, NULL); i; i = images_next(old, i)) {
+        if (i->wanted && i->import)
+            publish_file(m, i->name, i->import);
+        else if (i->wanted)
             publish_want(m, i->name, false);
+    }
     /* Those who asked are told by the next run, if there is one. */
     if (!publish_wanted(m)) {
         control_begin(m->control, TOPIC_PUBLISH);

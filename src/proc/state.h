@@ -296,6 +296,12 @@ void shelves_free(struct master *m);
  */
 unsigned publish_want(struct master *m, struct str host, bool asked);
 
+/*
+ * Wants the image in a file for a host, which may be left out (.p NULL) where there is one only. It
+ * is held then. NULL, or why not.
+ */
+const char *publish_file(struct master *m, struct str host, const char *path);
+
 /* Some image is wanted. */
 bool publish_wanted(const struct master *m);
 
