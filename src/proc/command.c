@@ -116,10 +116,11 @@ static void roll_back(struct master *m, struct control_client *client, struct st
         control_dismiss(client, "error", "the number of an image is expected, see \"list\"");
         return;
     }
-    control_wait(client, TOPIC_PUBLISH);
     why = publish_roll_back(m, host, n);
     if (why)
         control_dismiss(client, "error", why);
+    else
+        control_join(client, TOPIC_PUBLISH);
 }
 
 /* ---- status, metrics ------------------------------------------------------------------------ */

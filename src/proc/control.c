@@ -223,6 +223,12 @@ void control_wait(struct control_client *client, enum control_topic topic)
     client->topic = topic;
 }
 
+void control_join(struct control_client *client, enum control_topic topic)
+{
+    control_wait(client, topic);
+    client->state = CLIENT_TOLD;
+}
+
 /* A whole question has come. */
 static void answer(struct control_client *client)
 {
@@ -368,8 +374,9 @@ void control_say(struct control *control, enum control_topic topic, const char *
     }
 }
 
-void control_end(struct control *control, enum control_topic topic, const char *word,
-                 const char *text)
+/* The last line for those who are in a state for the sake of a topic. */
+static void end_clients(struct control *control, enum control_topic topic, enum client_state state,
+                        const char *word, const char *text)
 {
     if (!control)
         return;
@@ -379,6 +386,18 @@ void control_end(struct control *control, enum control_topic topic, const char *
         if (client->state == CLIENT_TOLD && client->topic == topic)
             control_dismiss(client, word, text);
     }
+}
+
+void control_end(struct control *control, enum control_topic topic, const char *word,
+                 const char *text)
+{
+    end_clients(control, topic, CLIENT_TOLD, word, text);
+}
+
+void control_cancel(struct control *control, enum control_topic topic, const char *word,
+                    const char *text)
+{
+    end_clients(control, topic, CLIENT_QUEUED, word, text);
 }
 
 void control_close(struct control **pcontrol, const char *why)

@@ -186,11 +186,12 @@ static void on_reclaim(void *arg)
 /* The master has a new image for a host. */
 static void take_image(struct worker *w, const struct channel_message *m, int passed)
 {
-    struct channel_message answer = { .what = CHANNEL_IMAGE_SERVED, .serial = m->serial };
+    struct channel_message answer = { .what = CHANNEL_IMAGE_SERVED };
 
+    /* The kernel drops a descriptor that a process with too many has no room for. */
     if (passed < 0)
-        return;
-    answer.refused = image_swap(w->config, m->index, m->number, passed) != 0;
+        log_error(0, "a prebuilt image is lost, because too many files are open");
+    answer.refused = passed < 0 || image_swap(w->config, m->index, m->number, passed) != 0;
     if (channel_send(w->channel, &answer, -1) != 0)
         log_alert(errno, "the master process cannot be told of an image");
     loop_timer_set(w->loop, &w->reclaim, loop_now(w->loop) + RECLAIM_PAUSE);
