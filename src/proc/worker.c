@@ -293,11 +293,12 @@ _Noreturn void worker_main(const struct worker_start *start)
     /* Without a master nobody else could open log files anew and remove the pid file. */
     if (w.channel >= 0 && privileges_drop(w.config->process) != 0)
         exit(EXIT_FATAL);
+    /* First of all, because it gives descriptors back: there may be more than a worker may have. */
+    images_map(w.config);
     w.loop = loop_new();
     loop_timer_init(&w.limit, on_limit, &w);
     loop_timer_init(&w.reclaim, on_reclaim, &w);
     take_signals(&w);
-    images_map(w.config);
     start_modules(w.config);
     w.service = service_new(w.loop, w.config, start->slot, on_emptied, &w);
     report_ready(&w);
