@@ -130,10 +130,11 @@ static void roll_back(struct master *m, struct control_client *client, struct st
         control_dismiss(client, "error", "the number of an image is expected, see \"list\"");
         return;
     }
-    control_wait(client, TOPIC_PUBLISH);
     why = publish_roll_back(m, host, n);
     if (why)
         control_dismiss(client, "error", why);
+    else
+        control_join(client, TOPIC_PUBLISH);
 }
 
 /* ---- status, metrics ------------------------------------------------------------------------ */
@@ -142,7 +143,7 @@ static void roll_back(struct master *m, struct control_client *client, struct st
 static void __attribute__((format(printf, 2, 3))) print(struct control_client *client,
                                                        const char *format, ...)
 {
-    char line[512];
+    char line[2048];
     va_list args;
 
     va_start(args, format);
@@ -173,6 +174,36 @@ static void status(struct master *m, struct control_client *client)
     control_dismiss(client, "ok", "");
 }
 
+/* A text as the value of a label; what does not fit is left out. */
+static const char *label(struct str text, char *room, size_t size)
+{
+    char *end = room;
+
+    for (size_t i = 0; i < text.n && end + 3 < room + size; i++) {
+        char c = text.p[i];
+
+        if (c == '\\' || c == '"' || c == '\n')
+            *end++ = '\\';
+        *end++ = c == '\n' ? 'n' : c;
+    }
+    *end = '\0';
+    return room;
+}
+
+/* The number of the image of each host. */
+static void print_images(struct master *m, struct control_client *client)
+{
+    const struct config *config = m->serving->config;
+    char room[1024];
+
+    print(client, "# HELP selvage_prebuilt_generation Number of the image of a host.");
+    print(client, "# TYPE selvage_prebuilt_generation gauge");
+    for (const struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i))
+        print(client, "selvage_prebuilt_generation{host=\"%s\"} %llu",
+              label(i->name, room, sizeof room),
+              (unsigned long long)(i->current ? i->current->number : 0));
+}
+
 /* metrics */
 static void metrics(struct master *m, struct control_client *client)
 {
@@ -197,12 +228,7 @@ static void metrics(struct master *m, struct control_client *client)
     print(client, "# HELP selvage_generation Number of the configuration that serves.");
     print(client, "# TYPE selvage_generation gauge");
     print(client, "selvage_generation %lu", m->serving->number);
-    print(client, "# HELP selvage_prebuilt_generation Number of the image of a host.");
-    print(client, "# TYPE selvage_prebuilt_generation gauge");
-    for (const struct slv_image *i = images_next(m->serving->config, NULL); i;
-         i = images_next(m->serving->config, i))
-        print(client, "selvage_prebuilt_generation{host=\"%.*s\"} %llu", STR_ARG(i->name),
-              (unsigned long long)(i->current ? i->current->number : 0));
+    print_images(m, client);
     control_dismiss(client, "ok", "");
 }
 
