@@ -22,8 +22,8 @@
 #define LINKS_MAX 40               /* symbolic links on the way to a path, as the kernel has it */
 
 /*
- * On the way to a path names matter, and who may go there; at its end, which may be a file, what was
- * written; in a tree everything does.
+ * On the way to a path names matter, and who may go there; at its end, which may be a file, what
+ * was written; in a tree everything does.
  */
 #define WAY_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR \
                   | IN_MASK_ADD)
