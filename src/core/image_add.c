@@ -22,14 +22,11 @@
 /* ---- Answers --------------------------------------------------------------------------------- */
 
 /* The entity-tag of a body: the hash of its bytes, which is the same on every machine. */
-static struct str make_etag(const struct slv_variant *v, char out[ETAG_ROOM])
+static struct str make_etag(const uint64_t hash[2], char out[ETAG_ROOM])
 {
-    uint64_t hash[2];
-    int n;
-
-    snapshot_body_hash((struct str){ v->data, v->size }, hash);
-    n = snprintf(out, ETAG_ROOM, "\"%016llx%016llx\"", (unsigned long long)hash[1],
+    int n = snprintf(out, ETAG_ROOM, "\"%016llx%016llx\"", (unsigned long long)hash[1],
                  (unsigned long long)hash[0]);
+
     AN(n == ETAG_ROOM - 1);
     return (struct str){ out, (size_t)n };
 }
@@ -39,13 +36,13 @@ static struct str make_etag(const struct slv_variant *v, char out[ETAG_ROOM])
  * it.
  */
 static void make_head(struct slv_build *b, const struct slv_prebuilt *p,
-                      const struct slv_variant *v, struct image_head *out)
+                      const struct slv_variant *v, const uint64_t hash[2], struct image_head *out)
 {
     struct slv_request *r = request_make(b->config, b->image->server, p->path);
     const struct expires *expires = context_of(r)->core->expires;
     char etag[ETAG_ROOM];
     struct slv_response response = {
-        .status = 200, .content_type = p->content_type, .etag = make_etag(v, etag),
+        .status = 200, .content_type = p->content_type, .etag = make_etag(hash, etag),
         .last_modified = p->modified.tv_sec > 0 ? p->modified.tv_sec : 0,
         .body = { .kind = SLV_BODY_MEM, .data = v->data, .size = (int64_t)v->size }
     };
@@ -80,11 +77,37 @@ static struct snapshot_source source_of(const struct slv_origin *o)
     };
 }
 
+/* The hash of a body: e, which may be NULL, knows it if the body is one of its own. */
+static void hash_body(const struct slv_build *b, const struct snapshot_entry *e,
+                      const struct slv_variant *v, uint64_t out[2])
+{
+    for (unsigned i = 0; e && i < e->variants; i++) {
+        const struct snapshot_variant *had = &snapshot_variants(e)[i];
+
+        if (v->data == b->job->previous->base + had->body && v->size == had->body_size) {
+            memcpy(out, had->hash, sizeof had->hash);
+            return;
+        }
+    }
+    snapshot_body_hash((struct str){ v->data, v->size }, out);
+}
+
+/* The entry that the earlier image has of a file for this path, or NULL. */
+static const struct snapshot_entry *earlier_entry(const struct slv_build *b, struct str path)
+{
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_entry *e = s ? snapshot_find(s, path) : NULL;
+
+    return e && e->kind == SNAPSHOT_FILE && e->source ? e : NULL;
+}
+
 /* Adds an answer. */
 int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p)
 {
+    const struct snapshot_entry *earlier = earlier_entry(b, p->path);
     struct snapshot_new_variant variants[CODING_MAX];
     struct image_head heads[CODING_MAX];
+    uint64_t hashes[CODING_MAX][2];
     struct snapshot_new_entry e = {
         .path = p->path, .kind = SNAPSHOT_FILE, .status = 200,
         .flags = (p->negotiated ? SNAPSHOT_VARY : 0) | (p->incomplete ? SNAPSHOT_PUT_OFF : 0),
@@ -100,10 +123,11 @@ int slv_build_add(struct slv_build *b, const struct slv_prebuilt *p)
     for (size_t i = 0; i < p->count; i++) {
         const struct slv_variant *v = &p->variants[i];
 
-        make_head(b, p, v, &heads[i]);
+        hash_body(b, earlier, v, hashes[i]);
+        make_head(b, p, v, hashes[i], &heads[i]);
         variants[i] = (struct snapshot_new_variant){
             .coding = (enum coding)v->coding, .head = heads[i].full, .brief = heads[i].brief,
-            .etag = heads[i].etag, .body = { v->data, v->size }
+            .etag = heads[i].etag, .body = { v->data, v->size }, .hash = hashes[i]
         };
     }
     e.extra = heads[0].extra;
@@ -218,15 +242,6 @@ bool slv_build_afford(struct slv_build *b, size_t bytes)
         return false;
     b->spent += bytes < left ? bytes : left;
     return true;
-}
-
-/* The entry that the earlier image has of a file for this path, or NULL. */
-static const struct snapshot_entry *earlier_entry(const struct slv_build *b, struct str path)
-{
-    const struct snapshot *s = b->job->previous;
-    const struct snapshot_entry *e = s ? snapshot_find(s, path) : NULL;
-
-    return e && e->kind == SNAPSHOT_FILE && e->source ? e : NULL;
 }
 
 /* The earlier image has answers below a path. */

@@ -283,7 +283,7 @@ int image_build(struct image_job *job)
     b.name = arena_cstr(&b.arena, image->name);
     b.writer = snapshot_writer_new(job->fd, INT64_MAX);
     if (job->previous)
-        snapshot_writer_previous(b.writer, job->previous);
+        snapshot_writer_previous(b.writer, job->previous, job->previous_fd);
     find_trees(&b, image->server->block);
     arena_reset(&b.scratch);
     rc = image->module->build(&b, (void *)image_conf(b.config, image, image->server->block));

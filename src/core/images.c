@@ -259,10 +259,12 @@ static int build_one(struct config *config, struct slv_image *image,
                      void (*progress)(void *arg, const char *line), void *arg)
 {
     struct image_version *target = image->target, *current = image->current;
-    const char *reason = current && !current->map ? image_version_map(current, true, false) : NULL;
+    /* The builder that made it has looked at it whole. */
+    const char *reason = current && !current->map ? image_version_map(current, false, false) : NULL;
     struct image_job job = {
         .config = config, .image = image, .fd = target->fd, .number = target->number,
         .previous = current && !reason ? &current->snapshot : NULL,
+        .previous_fd = current ? current->fd : -1,
         .same_config = current && current->config == config->generation,
         .effort = effort, .progress = progress, .arg = arg
     };

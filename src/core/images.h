@@ -190,6 +190,7 @@ struct image_job {
     int64_t built;                 /* likewise: milliseconds since the epoch; 0: the present */
     const struct snapshot *previous; /* an earlier image of this host, or NULL: what it holds of
                                         files that have not changed is taken over */
+    int previous_fd;               /* its file, or -1 where there is only the mapping */
     bool same_config;              /* previous was made under this very configuration, so that its
                                       heads hold, too */
     enum image_effort effort;

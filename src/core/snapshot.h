@@ -262,9 +262,10 @@ void snapshot_writer_limit(struct snapshot_writer *w, uint64_t max_size);
 /*
  * An earlier image, which must stay mapped as long as w. Bytes that are given to the writer from
  * there are not copied one by one: as long as they follow each other there, they go over in one
- * piece. To be called before the first entry.
+ * piece. fd: its file, from which they are then read, because that is faster than from the mapping;
+ * or -1. To be called before the first entry.
  */
-void snapshot_writer_previous(struct snapshot_writer *w, const struct snapshot *previous);
+void snapshot_writer_previous(struct snapshot_writer *w, const struct snapshot *previous, int fd);
 void snapshot_writer_free(struct snapshot_writer **w);
 
 /* The path has been added. */

@@ -190,6 +190,7 @@ int make(struct made *m, const struct made *previous, bool same_config, bool tho
         .config = config, .image = config->servers->image, .number = 9,
         .fd = memfd_create("made", MFD_CLOEXEC), .same_config = same_config,
         .previous = previous ? &previous->snapshot : NULL,
+        .previous_fd = previous ? previous->fd : -1,
         .effort = thorough ? IMAGE_THOROUGH : IMAGE_QUICK
     };
     const char *reason = NULL;
@@ -197,8 +198,10 @@ int make(struct made *m, const struct made *previous, bool same_config, bool tho
 
     *m = (struct made){ 0 };
     files_read = threads_started = 0;
-    if (image_build(&job) != 0)
+    if (image_build(&job) != 0) {
+        close(job.fd);
         return -1;
+    }
     m->unchanged = job.unchanged;
     m->put_off = job.put_off;
     CU_ASSERT_FATAL(fstat(job.fd, &st) == 0);
@@ -208,7 +211,7 @@ int make(struct made *m, const struct made *previous, bool same_config, bool tho
         CU_ASSERT_FATAL(m->base != MAP_FAILED);
         CU_ASSERT(snapshot_check(m->base, m->size, true, &m->snapshot, &reason) == 0);
     }
-    close(job.fd);
+    m->fd = job.fd;
     return 0;
 }
 
@@ -218,6 +221,9 @@ void unmake(struct made *m)
     if (m->base)
         munmap(m->base, m->size);
     m->base = NULL;
+    if (m->fd > 0)
+        close(m->fd);
+    m->fd = 0;
 }
 
 /* ---- Requests -------------------------------------------------------------------------------- */

@@ -45,6 +45,7 @@ int serve(const char *server);
 struct made {
     void *base;                    /* NULL: nothing, because nothing has changed */
     size_t size;
+    int fd;
     struct snapshot snapshot;
     bool unchanged;
     uint64_t put_off;

@@ -349,10 +349,25 @@ static void test_large_bodies(void)
 }
 
 /*
- * Writes COPIES entries of 1 KiB. From an earlier image those are taken over whose numbers are not
- * in changed; the others have another body.
+ * Makes the body of one of the copies, 1 KiB. Some come three times, one after the other or far
+ * apart. A changed one is new, or that of one which comes later, or that of one which came before.
  */
-static struct image make_copies(const struct snapshot *previous, unsigned changed, bool *unchanged)
+static void make_body(char body[1025], unsigned i, bool changed)
+{
+    static const unsigned steps[] = { 0, 240, 1000 - 150 };
+    unsigned of = changed ? (i + steps[i / 2 % 3]) % 1000 : i;
+
+    memset(body, 'a' + (int)(of / 3 % 26), 1024);
+    snprintf(body, 12, "%s %u", changed && of == i ? "new" : "old", of / 3 % 300);
+    body[11] = '.';
+}
+
+/*
+ * Writes 1,000 entries of 1 KiB. From an earlier image, in memory and in a file or not, those are
+ * taken over whose numbers are not in changed; the others have another body.
+ */
+static struct image make_copies(const struct snapshot *previous, int from, unsigned changed,
+                                bool *unchanged)
 {
     int fd = new_fd();
     struct snapshot_writer *w = snapshot_writer_new(fd, NO_LIMIT);
@@ -361,14 +376,11 @@ static struct image make_copies(const struct snapshot *previous, unsigned change
     struct image im;
 
     if (previous)
-        snapshot_writer_previous(w, previous);
+        snapshot_writer_previous(w, previous, from);
     for (unsigned i = 0; i < 1000; i++) {
         struct str name = path_of(i, 'p', path);
 
-        memset(body, 'a' + (int)(i % 26), 1024);
-        /* Some bodies come twice. */
-        snprintf(body, 12, "%s %u", changed && i % changed == 1 ? "new" : "old", i / 3 * 3);
-        body[11] = '.';
+        make_body(body, i, changed && i % changed == 1);
         if (previous && !(changed && i % changed == 1))
             CU_ASSERT(snapshot_take(w, snapshot_find(previous, name), &a_source) == 0)
         else
@@ -384,26 +396,32 @@ static struct image make_copies(const struct snapshot *previous, unsigned change
 /* What is taken over makes the same image as what is made anew, long runs and short ones. */
 static void test_take(void)
 {
-    static const unsigned steps[] = { 2, 7, 100, 999 };
+    static const unsigned steps[] = { 2, 7, 100, 201, 999 };
     bool unchanged = true;
-    struct image first = make_copies(NULL, 0, &unchanged), same;
+    struct image first = make_copies(NULL, -1, 0, &unchanged), same;
     const char *reason = "";
     struct snapshot s;
+    int fd = new_fd();
 
     CU_ASSERT(!unchanged && check(&first, true, &s, &reason) == 0);
-    same = make_copies(&s, 0, &unchanged);
+    CU_ASSERT(pwrite(fd, first.base, first.size, 0) == (ssize_t)first.size);
+    same = make_copies(&s, fd, 0, &unchanged);
     CU_ASSERT(unchanged && same.size == 0);
     free(same.base);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        struct image anew = make_copies(NULL, steps[i], &unchanged);
-        struct image taken = make_copies(&s, steps[i], &unchanged);
+        struct image anew = make_copies(NULL, -1, steps[i], &unchanged);
 
-        SUITE_CHECK(!unchanged && anew.size == taken.size
-                    && memcmp(anew.base, taken.base, anew.size) == 0, "every %u", steps[i]);
+        for (int k = 0; k < 2; k++) {
+            struct image taken = make_copies(&s, k == 0 ? fd : -1, steps[i], &unchanged);
+
+            SUITE_CHECK(!unchanged && anew.size == taken.size
+                        && memcmp(anew.base, taken.base, anew.size) == 0, "every %u", steps[i]);
+            free(taken.base);
+        }
         free(anew.base);
-        free(taken.base);
     }
     free(first.base);
+    close(fd);
 }
 
 /* The limit on the whole image holds, with a reason, and the torso is no image. */
