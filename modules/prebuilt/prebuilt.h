@@ -144,8 +144,8 @@ struct item;
 #define DEPTH_MAX 64
 
 /*
- * Directories that are walked behind symbolic links: thirty of them, each with two links to the next
- * one, are a billion to who walks them, and nobody else's image is made meanwhile.
+ * Directories that are walked behind symbolic links: thirty of them, each with two links to the
+ * next one, are a billion to who walks them, and nobody else's image is made meanwhile.
  */
 #define SHARED_MAX 20000u
 
