@@ -115,7 +115,7 @@ int options_parse(struct options *o, int argc, char *const argv[], char why[OPTI
             o->ctl = &argv[i + 1];
             continue;
         }
-        /* From its first word on it is a command for a running server, and none of ours to judge. */
+        /* From its first word on it is a command for a running server, not ours to judge. */
         if (o->ctl && (argv[i][0] != '-' || strcmp(argv[i], "--help") == 0)) {
             o->ctl = &argv[i];
             return 0;
