@@ -214,7 +214,8 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         { "ctl", test_ctl }, { "taken", test_taken }, { "refused", test_refused },
-        { "long words", test_long }, { "paths", test_paths }, { "texts", test_show }, CU_TEST_INFO_NULL
+        { "long words", test_long }, { "paths", test_paths }, { "texts", test_show },
+        CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {
         { "options", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL
