@@ -93,11 +93,20 @@ static void hash_body(const struct slv_build *b, const struct snapshot_entry *e,
 }
 
 /* The entry that the earlier image has of a file for this path, or NULL. */
-static const struct snapshot_entry *earlier_entry(const struct slv_build *b, struct str path)
+static const struct snapshot_entry *earlier_entry(struct slv_build *b, struct str path)
 {
     const struct snapshot *s = b->job->previous;
-    const struct snapshot_entry *e = s ? snapshot_find(s, path) : NULL;
+    const struct snapshot_entry *e = b->found;
 
+    if (!s)
+        return NULL;
+    /* Builds go through the files in the same order, and ask more than once. */
+    if (e && !str_eq(snapshot_path(e), path))
+        e = snapshot_next(s, e);
+    if (!e || !str_eq(snapshot_path(e), path))
+        e = snapshot_find(s, path);
+    if (e)
+        b->found = e;
     return e && e->kind == SNAPSHOT_FILE && e->source ? e : NULL;
 }
 
@@ -258,7 +267,7 @@ bool slv_build_had(const struct slv_build *b, struct str path)
 }
 
 /* What the earlier image has for a path. */
-bool slv_build_earlier(const struct slv_build *b, struct str path, struct slv_earlier *out)
+bool slv_build_earlier(struct slv_build *b, struct str path, struct slv_earlier *out)
 {
     const struct snapshot *s = b->job->previous;
     const struct snapshot_entry *e = earlier_entry(b, path);

@@ -18,6 +18,7 @@ struct slv_build {
     struct arena arena;            /* as long as the build */
     struct arena scratch;          /* as long as one answer */
     struct snapshot_writer *writer;
+    const struct snapshot_entry *found; /* the last one that was looked up in the earlier image */
     struct slv_tree *trees;
     size_t tree_count, tree_room;
     bool adopted;                  /* the image is one that was made elsewhere */

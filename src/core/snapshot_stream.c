@@ -253,6 +253,19 @@ uint64_t stream_origin(const struct snapshot_stream *s, uint64_t at)
     return s->pieces[low - 1].from + (at - s->pieces[low - 1].at);
 }
 
+/* Goes on with the earlier image. */
+void stream_follow(struct snapshot_stream *s, uint64_t end)
+{
+    uint64_t size = end - s->end;
+
+    AN(s->run && s->run + s->run_size == s->previous->base + s->end && end >= s->end);
+    if (size == 0)
+        return;
+    note_piece(s, s->end, s->end, size);
+    s->run_size += size;
+    s->end = end;
+}
+
 /* Appends bytes. */
 int stream_put(struct snapshot_stream *s, const void *data, size_t size, uint64_t *at)
 {

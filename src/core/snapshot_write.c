@@ -2,8 +2,8 @@
  * snapshot_write.c - making a prebuilt image: its entries, its index and its end.
  *
  * Bodies and heads go to the file as they come (snapshot_stream.c); entries and index are kept in
- * memory and follow at the end. A build that ends as it began, within one run that is the whole
- * earlier image, has written nothing, and the image is unchanged.
+ * memory and follow at the end. As long as they are those of the earlier image they are not even
+ * kept (snapshot_mirror.c), and if that is so to the end, the image is unchanged.
  */
 #define XXH_INLINE_ALL
 #include "core/snapshot_write.h"
@@ -44,6 +44,10 @@ void snapshot_writer_previous(struct snapshot_writer *w, const struct snapshot *
     CHECK_OBJ(previous, SNAPSHOT_MAGIC);
     AN(w->count == 0);
     stream_previous(&w->stream, previous, fd);
+    for (unsigned i = 0; i < previous->header->sections; i++)
+        if (previous->header->section[i].kind == SNAPSHOT_ENTRIES)
+            w->mirror_size = previous->header->section[i].size;
+    w->mirrors = true;
 }
 
 /* Frees a writer. */
@@ -84,20 +88,25 @@ static int check_room(struct snapshot_writer *w, uint64_t more)
     return 0;
 }
 
-/* Appends a short text, unless it is the one that was put there last time. */
-static int put_text(struct snapshot_writer *w, struct str s, struct str *last, uint64_t *at)
+/* Notes the text that was put last. */
+static void keep_text(struct str s, struct str *last)
 {
-    char *copy;
+    char *copy = mem_alloc(s.n);
 
-    if (last->p && str_eq(s, *last))
-        return 0;
-    if (stream_put(&w->stream, s.p, s.n, at) != 0)
-        return -1;
-    copy = mem_alloc(s.n);
     if (s.n > 0)
         memcpy(copy, s.p, s.n);
     free((char *)last->p);
     *last = (struct str){ copy, s.n };
+}
+
+/* Appends a short text, unless it is the one that was put there last time. */
+static int put_text(struct snapshot_writer *w, struct str s, struct str *last, uint64_t *at)
+{
+    if (last->p && str_eq(s, *last))
+        return 0;
+    if (stream_put(&w->stream, s.p, s.n, at) != 0)
+        return -1;
+    keep_text(s, last);
     return 0;
 }
 
@@ -151,13 +160,47 @@ static void grow_slots(struct snapshot_writer *w)
         add_slot(w, at);
 }
 
-/* The path has been added. */
-bool snapshot_has(const struct snapshot_writer *w, struct str path)
+/* The entry of a path that has been added. */
+const struct snapshot_entry *snapshot_added(const struct snapshot_writer *w, struct str path)
 {
+    const struct snapshot_slot *slot;
     uint32_t probes;
 
     CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
-    return find_slot(w, path, snapshot_hash(path), &probes)->entry != 0;
+    if (w->mirrors)
+        return mirror_find(w, path);
+    slot = find_slot(w, path, snapshot_hash(path), &probes);
+    return slot->entry ? writer_entry(w, ((uint64_t)slot->entry - 1) * 8) : NULL;
+}
+
+/* The path has been added. */
+bool snapshot_has(const struct snapshot_writer *w, struct str path)
+{
+    return snapshot_added(w, path) != NULL;
+}
+
+/* From here on the entries are this image's own. */
+static void stop_mirroring(struct snapshot_writer *w)
+{
+    const struct snapshot *s = w->stream.previous;
+    const struct snapshot_entry *last = w->mirror_last;
+
+    if (!w->mirrors)
+        return;
+    w->mirrors = false;
+    w->entries_room = w->mirror_size + 65536;
+    w->entries = mem_alloc(w->entries_room);
+    memcpy(w->entries, s->entries, w->entries_size);
+    free(w->slots);
+    w->slots = mem_zalloc(w->slot_count * sizeof *w->slots);
+    for (uint64_t at = 0; at < w->entries_size; at += writer_entry(w, at)->size)
+        add_slot(w, at);
+    if (!last)
+        return;
+    w->type_at = last->type;
+    w->extra_at = last->extra;
+    keep_text(snapshot_text(s, last->type, last->type_size), &w->type);
+    keep_text(snapshot_text(s, last->extra, last->extra_size), &w->extra);
 }
 
 /* Appends a record with room for path and variants; those are the caller's to fill in. */
@@ -174,7 +217,8 @@ static struct snapshot_entry *new_entry(struct snapshot_writer *w, const struct 
     }
     grow_slots(w);
     p = w->entries + at;
-    memset(p, 0, e->size);
+    /* The padding behind the path. */
+    memset((char *)p + snapshot_variants_at(e->path_size) - 8, 0, 8);
     record = p;
     *record = *e;
     memcpy(record + 1, path.p, path.n);
@@ -223,13 +267,19 @@ int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e)
 
     CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
     AN(e->count >= 1 && e->count <= SNAPSHOT_VARIANTS_MAX);
-    AN(e->variants[0].coding == CODING_IDENTITY && !snapshot_has(w, e->path));
+    AN(e->variants[0].coding == CODING_IDENTITY);
     AN(e->type.n <= UINT16_MAX && e->extra.n <= UINT32_MAX);
     bytes += e->source ? sizeof *e->source : 0;
     for (size_t i = 0; i < e->count; i++)
         bytes += e->variants[i].head.n + e->variants[i].brief.n + e->variants[i].body.n;
-    if (check_new(w, e->path, size + bytes) != 0
-        || put_text(w, e->type, &w->type, &w->type_at) != 0
+    if (check_new(w, e->path, size + bytes) != 0)
+        return -1;
+    if (mirror_add(w, e)) {
+        add_source(w, e->source);
+        return 0;
+    }
+    stop_mirroring(w);
+    if (put_text(w, e->type, &w->type, &w->type_at) != 0
         || put_text(w, e->extra, &w->extra, &w->extra_at) != 0)
         return -1;
     for (size_t i = 0; i < e->count; i++)
@@ -244,28 +294,19 @@ int snapshot_add(struct snapshot_writer *w, const struct snapshot_new_entry *e)
     return 0;
 }
 
-/* The entry of a path that has been added. */
-const struct snapshot_entry *snapshot_added(const struct snapshot_writer *w, struct str path)
-{
-    const struct snapshot_slot *slot;
-    uint32_t probes;
-
-    CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
-    slot = find_slot(w, path, snapshot_hash(path), &probes);
-    return slot->entry ? writer_entry(w, ((uint64_t)slot->entry - 1) * 8) : NULL;
-}
-
 /* Adds a record with these variants under a new path. */
 static int add_record(struct snapshot_writer *w, struct snapshot_entry record, struct str path,
                       const struct snapshot_variant *variants)
 {
     size_t size = record.variants * sizeof *variants;
 
-    AN(!snapshot_has(w, path));
     record.path_size = (uint32_t)path.n;
     record.size = (uint32_t)(snapshot_variants_at(record.path_size) + size);
     if (check_new(w, path, record.size) != 0)
         return -1;
+    if (mirror_add_record(w, &record, path, variants))
+        return 0;
+    stop_mirroring(w);
     memcpy((char *)new_entry(w, &record, path) + snapshot_variants_at(record.path_size), variants,
            size);
     return 0;
@@ -280,6 +321,33 @@ int snapshot_add_alias(struct snapshot_writer *w, struct str path, struct str of
     AN(e != NULL);
     memcpy(variants, snapshot_variants(e), e->variants * sizeof variants[0]);
     return add_record(w, *e, path, variants);
+}
+
+/* Puts the heads of a page into its variants. */
+static int put_heads(struct snapshot_writer *w, struct str key,
+                     const struct snapshot_new_variant *heads, struct snapshot_variant *variants,
+                     size_t count)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        AN(heads[i].head.n >= 2 && heads[i].brief.n >= 2 && heads[i].etag.n == 0);
+        AN(heads[i].head.n <= UINT32_MAX && heads[i].brief.n <= UINT16_MAX);
+        variants[i].head_size = (uint32_t)heads[i].head.n;
+        variants[i].brief_size = (uint32_t)heads[i].brief.n;
+        variants[i].etag_at = variants[i].etag_size = 0;
+        bytes += heads[i].head.n + heads[i].brief.n;
+    }
+    if (check_room(w, bytes) != 0)
+        return -1;
+    if (mirror_add_heads(w, key, heads, variants, count))
+        return 0;
+    stop_mirroring(w);
+    for (size_t i = 0; i < count; i++)
+        if (stream_put(&w->stream, heads[i].brief.p, heads[i].brief.n, &variants[i].brief) != 0
+            || stream_put(&w->stream, heads[i].head.p, heads[i].head.n, &variants[i].head) != 0)
+            return -1;
+    return 0;
 }
 
 /* Adds a page with the bodies of another entry. */
@@ -297,20 +365,21 @@ int snapshot_add_page(struct snapshot_writer *w, struct str key, struct str of, 
     record.modified = SNAPSHOT_NO_DATE;
     record.flags &= SNAPSHOT_VARY;
     memcpy(variants, snapshot_variants(e), e->variants * sizeof variants[0]);
-    for (unsigned i = 0; i < record.variants; i++) {
-        struct snapshot_variant *v = &variants[i];
-
-        AN(heads[i].head.n >= 2 && heads[i].brief.n >= 2 && heads[i].etag.n == 0);
-        AN(heads[i].head.n <= UINT32_MAX && heads[i].brief.n <= UINT16_MAX);
-        v->head_size = (uint32_t)heads[i].head.n;
-        v->brief_size = (uint32_t)heads[i].brief.n;
-        v->etag_at = v->etag_size = 0;
-        if (check_room(w, heads[i].head.n + heads[i].brief.n) != 0
-            || stream_put(&w->stream, heads[i].brief.p, heads[i].brief.n, &v->brief) != 0
-            || stream_put(&w->stream, heads[i].head.p, heads[i].head.n, &v->head) != 0)
-            return -1;
-    }
+    if (put_heads(w, key, heads, variants, record.variants) != 0)
+        return -1;
     return add_record(w, record, key, variants);
+}
+
+/* The room that an entry of the earlier image may need. */
+static uint64_t taken_size(const struct snapshot_entry *e, const struct snapshot_source *source)
+{
+    const struct snapshot_variant *v = snapshot_variants(e);
+    uint64_t size = (uint64_t)e->size + e->type_size + e->extra_size
+        + (source ? sizeof *source : 0);
+
+    for (unsigned i = 0; i < e->variants; i++)
+        size += v[i].head_size + v[i].brief_size + v[i].body_size;
+    return size;
 }
 
 /* Adds an entry of the earlier image. */
@@ -324,6 +393,12 @@ int snapshot_take(struct snapshot_writer *w, const struct snapshot_entry *e,
     CHECK_OBJ(w, SNAPSHOT_WRITER_MAGIC);
     s = w->stream.previous;
     CHECK_OBJ(s, SNAPSHOT_MAGIC);
+    if (w->mirrors && check_new(w, snapshot_path(e), taken_size(e, source)) != 0)
+        return -1;
+    if (mirror_take(w, e, source)) {
+        add_source(w, source);
+        return 0;
+    }
     for (unsigned i = 0; i < e->variants; i++)
         variants[i] = (struct snapshot_new_variant){
             .coding = (enum coding)v[i].coding,
@@ -341,29 +416,6 @@ int snapshot_take(struct snapshot_writer *w, const struct snapshot_entry *e,
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
-
-/* The section of the earlier image has exactly these bytes. */
-static bool same_section(const struct snapshot *s, unsigned kind, const void *data, uint64_t size)
-{
-    for (unsigned i = 0; i < s->header->sections; i++)
-        if (s->header->section[i].kind == kind)
-            return s->header->section[i].size == size
-                && (size == 0 || data == s->base + s->header->section[i].offset
-                    || memcmp(data, s->base + s->header->section[i].offset, size) == 0);
-    return false;
-}
-
-/* All that was given is the earlier image, from its beginning to its end. */
-static bool same_as_previous(const struct snapshot_writer *w)
-{
-    const struct snapshot *s = w->stream.previous;
-
-    return s && w->stream.run == s->base + sizeof *s->header
-        && w->stream.end == sizeof *s->header + w->stream.run_size
-        && same_section(s, SNAPSHOT_BYTES, w->stream.run, w->stream.run_size)
-        && same_section(s, SNAPSHOT_ENTRIES, w->entries, w->entries_size)
-        && same_section(s, SNAPSHOT_INDEX, w->slots, w->slot_count * sizeof *w->slots);
-}
 
 /* Appends a section. */
 static int put_section(struct snapshot_writer *w, struct snapshot_header *h, unsigned kind,
@@ -397,8 +449,7 @@ int snapshot_finish(struct snapshot_writer *w, const struct snapshot_stamp *stam
     struct snapshot_header h = {
         .mark = SNAPSHOT_MARK, .version = SNAPSHOT_VERSION, .header_size = sizeof h,
         .generation = stamp->generation, .began = stamp->began, .built = stamp->built,
-        .entries = w->count, .slots = w->slot_count, .probes = w->probes, .sections = 1,
-        .put_off = stamp->put_off
+        .entries = w->count, .slots = w->slot_count, .sections = 1, .put_off = stamp->put_off
     };
     const struct snapshot_header *old = w->stream.previous ? w->stream.previous->header : NULL;
 
@@ -406,8 +457,10 @@ int snapshot_finish(struct snapshot_writer *w, const struct snapshot_stamp *stam
     *unchanged = false;
     if (check_room(w, 16) != 0)
         return -1;
-    if (old && old->put_off == h.put_off && same_as_previous(w))
+    if (old && old->put_off == h.put_off && mirror_whole(w))
         return leave_empty(w, unchanged);
+    stop_mirroring(w);
+    h.probes = w->probes;
     h.section[0] = (struct snapshot_section){
         SNAPSHOT_BYTES, 0, sizeof h, w->stream.end - sizeof h
     };

@@ -3,11 +3,13 @@
  *
  *   snapshot_stream.c   the bytes of the file, one behind the other, and the sum over them
  *   snapshot_bodies.c   which bodies are there already
+ *   snapshot_mirror.c   what is as it was: the beginning of most images
  *   snapshot_write.c    entries, index and the end
  */
 #ifndef SLV_CORE_SNAPSHOT_WRITE_H
 #define SLV_CORE_SNAPSHOT_WRITE_H
 
+#include "base/check.h"
 #include "core/snapshot.h"
 
 #include <stdint.h>
@@ -46,6 +48,9 @@ int stream_fail(struct snapshot_stream *s, const char *reason, int error);
 
 /* Appends bytes; *at is where they came to lie. 0; -1 after stream_fail(), as all that follow. */
 int stream_put(struct snapshot_stream *s, const void *data, size_t size, uint64_t *at);
+
+/* The earlier image has the same bytes up to that offset: they are put. */
+void stream_follow(struct snapshot_stream *s, uint64_t end);
 
 /* Brings everything into the file. */
 int stream_flush(struct snapshot_stream *s);
@@ -95,6 +100,11 @@ struct snapshot_writer {
     uint64_t max_size;
     struct snapshot_stream stream;
 
+    bool mirrors;                  /* all entries so far are records of the earlier image, which
+                                      stand for them: there is neither a copy nor an index */
+    uint64_t mirror_size;          /* of all records there */
+    const struct snapshot_entry *mirror_last; /* the last one with texts of its own; or NULL */
+
     char *entries;                 /* the records */
     size_t entries_size, entries_room;
     uint64_t count;
@@ -115,8 +125,33 @@ static inline struct snapshot_entry *writer_entry(const struct snapshot_writer *
 {
     void *p = w->entries + at;
 
+    AN(!w->mirrors && at < w->entries_size && at % 8 == 0);
     return p;
 }
+
+/* ---- snapshot_mirror.c: each is false where the writer has to go on by itself ---------------- */
+
+/* What snapshot_take() and snapshot_add() do. */
+bool mirror_take(struct snapshot_writer *w, const struct snapshot_entry *e,
+                 const struct snapshot_source *source);
+bool mirror_add(struct snapshot_writer *w, const struct snapshot_new_entry *e);
+
+/* Adds a record of these variants, which have been put. */
+bool mirror_add_record(struct snapshot_writer *w, const struct snapshot_entry *e, struct str path,
+                       const struct snapshot_variant *variants);
+
+/* Puts the heads of a page and fills in where they lie; its record is to follow. */
+bool mirror_add_heads(struct snapshot_writer *w, struct str key,
+                      const struct snapshot_new_variant *heads, struct snapshot_variant *variants,
+                      size_t count);
+
+/* The record of a path that has been added, or NULL. Only while the writer mirrors. */
+const struct snapshot_entry *mirror_find(const struct snapshot_writer *w, struct str path);
+
+/* All that was added is the earlier image, from its beginning to its end. */
+bool mirror_whole(const struct snapshot_writer *w);
+
+/* ---- snapshot_bodies.c ----------------------------------------------------------------------- */
 
 /*
  * Writes head and body of a variant, one behind the other if the body is new, and fills in

@@ -167,8 +167,7 @@ struct slv_earlier {
 SLV_API bool slv_build_had(const struct slv_build *b, struct str path);
 
 /* What the earlier image has for a path. False: nothing that was made of a file. */
-SLV_API bool slv_build_earlier(const struct slv_build *b, struct str path,
-                               struct slv_earlier *out);
+SLV_API bool slv_build_earlier(struct slv_build *b, struct str path, struct slv_earlier *out);
 
 /*
  * Adds the answer that the earlier image has for a path as it is, heads included, if they would be

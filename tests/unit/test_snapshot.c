@@ -424,6 +424,68 @@ static void test_take(void)
     close(fd);
 }
 
+/* Makes an image with entries of all kinds, one of which is as the variation says. */
+static struct image make_variation(const struct snapshot *previous, int variation, bool *unchanged)
+{
+    struct snapshot_new_variant heads[2] = {
+        { .head = STR("A: b\r\n\r\n"), .brief = STR("\r\n") },
+        { .head = STR("C: d\r\n\r\n"), .brief = STR("\r\n") }
+    };
+    int fd = new_fd();
+    struct snapshot_writer *w = snapshot_writer_new(fd, NO_LIMIT);
+    struct snapshot_stamp stamp = { 1, 2, 3, 0 };
+    struct image im;
+
+    if (variation == 1)
+        heads[1].head = STR("C: e\r\n\r\n");
+    if (previous)
+        snapshot_writer_previous(w, previous, -1);
+    CU_ASSERT(!snapshot_has(w, STR("/a.html")));
+    CU_ASSERT(add(w, "/a.html", "<p>a</p>", "zipped") == 0);
+    CU_ASSERT(snapshot_has(w, STR("/a.html")) && !snapshot_has(w, STR("/b.html")));
+    CU_ASSERT(add(w, "/b.html", "<p>a</p>", variation == 2 ? "zipp" : NULL) == 0);
+    CU_ASSERT(snapshot_add_alias(w, STR("/"), variation == 3 ? STR("/b.html") : STR("/a.html"))
+              == 0);
+    CU_ASSERT(add_redirect(w, "/sub", variation == 4 ? "/sup/" : "/sub/") == 0);
+    CU_ASSERT(add(w, "/empty", "", NULL) == 0);
+    CU_ASSERT(snapshot_add_page(w, STR("404 /a.html"), STR("/a.html"), 404, heads) == 0);
+    if (variation != 5)
+        CU_ASSERT(add(w, "/z", "last", NULL) == 0);
+    if (variation == 6)
+        CU_ASSERT(add(w, "/zz", "more", NULL) == 0);
+    CU_ASSERT(snapshot_has(w, STR("/empty")) && snapshot_added(w, STR("/sub")) != NULL);
+    CU_ASSERT(snapshot_finish(w, &stamp, unchanged) == 0);
+    snapshot_writer_free(&w);
+    im = load(fd);
+    close(fd);
+    return im;
+}
+
+/* Wherever an image begins to differ from the earlier one, it is the one made from nothing. */
+static void test_mirror(void)
+{
+    const char *reason = "";
+
+    for (int from = 0; from <= 6; from++) {
+        bool unchanged;
+        struct image first = make_variation(NULL, from, &unchanged);
+        struct snapshot s;
+
+        CU_ASSERT_FATAL(check(&first, true, &s, &reason) == 0);
+        for (int to = 0; to <= 6; to++) {
+            struct image anew = make_variation(NULL, to, &unchanged);
+            struct image next = make_variation(&s, to, &unchanged);
+
+            SUITE_CHECK(unchanged == (from == to), "from %d to %d", from, to);
+            SUITE_CHECK(unchanged ? next.size == 0 : next.size == anew.size
+                        && memcmp(next.base, anew.base, anew.size) == 0, "from %d to %d", from, to);
+            free(anew.base);
+            free(next.base);
+        }
+        free(first.base);
+    }
+}
+
 /* The limit on the whole image holds, with a reason, and the torso is no image. */
 static void test_limit(void)
 {
@@ -684,7 +746,7 @@ int main(void)
         { "round trip", test_round_trip }, { "walk", test_walk },
         { "determinism", test_determinism }, { "empty", test_empty },
         { "many entries", test_many }, { "large bodies", test_large_bodies },
-        { "taking over", test_take }, { "limit", test_limit },
+        { "taking over", test_take }, { "mirror", test_mirror }, { "limit", test_limit },
         { "write error", test_write_error }, CU_TEST_INFO_NULL
     };
     CU_TestInfo damage[] = {
