@@ -136,5 +136,6 @@ bool scan_head(struct exchange *x, size_t size)
     }
     r->line = r->raw_target = (struct str){ NULL, 0 };
     r->header_count = 0;
+    r->version = 0;
     return false;
 }
