@@ -42,17 +42,20 @@ static const char *skip_content(const char *at, const char *end)
     return at;
 }
 
-/* All bytes are ASCII. */
-static bool is_ascii(struct str s)
+/* All bytes are VCHAR: visible ASCII. */
+static bool is_visible(struct str s)
 {
-    uint64_t seen = 0;
+    uint64_t bad = 0;
     size_t i = 0;
 
-    for (; i + LANE_COUNT <= s.n; i += LANE_COUNT)
-        seen |= lanes_load(s.p + i);
+    for (; i + LANE_COUNT <= s.n; i += LANE_COUNT) {
+        uint64_t w = lanes_load(s.p + i);
+
+        bad |= lanes_below(w, ' ' + 1) | lanes_equal(w, 0x7f) | (w & LANE_HIGH);
+    }
     for (; i < s.n; i++)
-        seen |= (unsigned char)s.p[i];
-    return (seen & LANE_HIGH) == 0;
+        bad |= (unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f;
+    return bad == 0;
 }
 
 /* The request line. Returns the place behind it, or NULL. */
@@ -74,7 +77,7 @@ static const char *scan_line(struct exchange *x, size_t size)
     r->line = (struct str){ x->head, n };
     r->raw_target = (struct str){ x->head + before, n - before - (version.n + 1) };
     r->version = lf[-2] == '0' ? 10 : 11;
-    return r->raw_target.p[0] == '/' && is_ascii(r->raw_target) ? lf + 1 : NULL;
+    return r->raw_target.p[0] == '/' && is_visible(r->raw_target) ? lf + 1 : NULL;
 }
 
 /* May the name be one that announces a body? Asked of few bytes, for all others at no cost. */

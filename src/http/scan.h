@@ -13,7 +13,7 @@
 /*
  * x->head[0 … size) begins with method_name and a space. Where a whole head follows of the form
  *   method SP "/"… SP "HTTP/1." ("0" | "1") CRLF *( token ":" OWS value OWS CRLF ) CRLF
- * with a method that has a meaning here, a target in ASCII and no body, within x->limits, fills in
+ * with a method that has a meaning here, a target of VCHAR and no body, within x->limits, fills in
  * line, raw_target, version, the fields with their names in lower case, and head_size. Returns
  * false where it is anything else; then nothing but the case of names has changed.
  */
