@@ -369,6 +369,24 @@ static void test_incremental(void)
     clock_ahead = 0;
 }
 
+/* The page table gets an image in slices, and then there is no more to do. */
+static void test_warm(void)
+{
+    const struct image_version *v;
+    unsigned slices = 0;
+
+    CU_ASSERT(serve("prebuilt on;") == 0);
+    v = config->servers->image->current;
+    CU_ASSERT(v->warmed == 0);
+    while (images_warm(config, 4096))
+        slices++;
+    /* A kernel that cannot do it is asked once. */
+    CU_ASSERT((slices == 0 && v->warmed == UINT64_MAX)
+              || (slices >= v->warmed / 4096 && slices <= v->size / 4096 + 3));
+    CU_ASSERT(slices == 0 || v->warmed + 16384 > v->size);
+    CU_ASSERT(!images_warm(config, 4096) && get("/index.html", "") == 200 && from_image());
+}
+
 /* An image that would be too large is refused, and its host is served from disk. */
 static void test_too_large(void)
 {
@@ -415,7 +433,7 @@ int main(void)
         { "determinism", test_determinism }, { "variants", test_variants },
         { "window", test_window },
         { "threads", test_threads }, { "quick", test_quick }, { "unchanged", test_unchanged },
-        { "incremental", test_incremental }, { "too large", test_too_large },
+        { "incremental", test_incremental }, { "too large", test_too_large }, { "warm", test_warm },
         { "wishes", test_wishes }, { "unfinished", test_unfinished }, CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {
