@@ -20,7 +20,8 @@ static const char *const reason_words[REASONS] = {
     [OUTSIDE] = "links out of the root", [LOOP] = "links to a directory around them",
     [TOO_LONG] = "names too long or too deep", [SUBMODULE] = "submodules",
     [GUARDED] = "kept out by \"disable_symlinks\"",
-    [UNBUILDABLE] = "in locations that depend on the request"
+    [UNBUILDABLE] = "in locations that depend on the request",
+    [TOO_MANY] = "too many directories behind links"
 };
 
 /* Memory that is there, or the process ends. */

@@ -58,6 +58,7 @@ static void image_options(const void *conf, struct slv_image_options *options)
     options->watch = c->watch;
     options->refine = c->refine;
     options->huge_pages = c->huge_pages;
+    options->max_size = c->max_size;
     if (c->source)
         source_watch(c->source, options);
 }

@@ -135,13 +135,19 @@ size_t pool_threads(const struct pool *pool);
 /* Why something is left out. */
 enum reason {
     UNREADABLE, CHANGED, TOO_LARGE, NO_FILE, OUTSIDE, LOOP, TOO_LONG, SUBMODULE, GUARDED,
-    UNBUILDABLE, REASONS
+    UNBUILDABLE, TOO_MANY, REASONS
 };
 
 /* An answer on its way into the image. */
 struct item;
 
 #define DEPTH_MAX 64
+
+/*
+ * Directories that are walked behind symbolic links: thirty of them, each with two links to the
+ * next one, are a billion to who walks them, and nobody else's image is made meanwhile.
+ */
+#define SHARED_MAX 20000u
 
 /* A build, and where it is. */
 struct builder {
@@ -160,6 +166,8 @@ struct builder {
     struct str replaced;           /* the root that the host's source stands for, '/' at the end;
                                       empty: depends on the request; .p NULL: there is no source */
     bool from_source;              /* what is at hand comes from there */
+    unsigned links;                /* that lead to the directory at hand */
+    unsigned shared;               /* directories entered that may be the same ones each time */
 
     struct item *items, **items_end; /* in the order in which they go into the image */
     size_t item_count, bytes_in_flight;

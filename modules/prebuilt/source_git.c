@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TREES_MAX 100000u          /* directories: one may stand for any number of them */
 #define LINKS_MAX 40               /* symbolic links on the way to one file, as the kernel has it */
 
 /* A branch being walked. */
@@ -221,6 +222,10 @@ static int enter(struct git_walk *g, const git_oid *id, const char *real, unsign
 
     if (depth >= DEPTH_MAX || w->file_size + 2 > sizeof w->file) {
         builder_leave_out(w, TOO_LONG, 0, NULL);
+        return 0;
+    }
+    if (w->shared++ >= TREES_MAX) {
+        builder_leave_out(w, TOO_MANY, 0, "too many directories");
         return 0;
     }
     for (unsigned i = 0; i < depth; i++)

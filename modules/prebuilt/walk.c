@@ -109,6 +109,26 @@ static bool may_enter(struct builder *w, const struct stat *st, unsigned depth)
 
 static int walk_directory(struct builder *w, int fd, unsigned depth);
 
+/* Walks the directory at hand, which is open under fd, if it may. 0 or -1. */
+static int enter_open(struct builder *w, int fd, const struct stat *st, bool linked, unsigned depth)
+{
+    int rc;
+
+    w->links += linked;
+    if (w->links > 0 && w->shared++ >= SHARED_MAX) {
+        builder_leave_out(w, TOO_MANY, 0, NULL);
+        close(fd);
+        rc = 0;
+    } else if (!may_enter(w, st, depth)) {
+        close(fd);
+        rc = 0;
+    } else {
+        rc = walk_directory(w, fd, depth);
+    }
+    w->links -= linked;
+    return rc;
+}
+
 /* Enters the directory at hand, which stands under name in directory dir. 0 or -1. */
 static int enter(struct builder *w, int dir, const char *name, bool linked, unsigned depth)
 {
@@ -128,10 +148,7 @@ static int enter(struct builder *w, int dir, const char *name, bool linked, unsi
             close(fd);
         return 0;
     }
-    if (may_enter(w, &st, depth))
-        return walk_directory(w, fd, depth);
-    close(fd);
-    return 0;
+    return enter_open(w, fd, &st, linked, depth);
 }
 
 /* Handles what stands in w->file, a name in a directory of the given depth. 0 or -1. */

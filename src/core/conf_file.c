@@ -211,6 +211,7 @@ static int read_config(struct conf *c, const struct conf_file *file, const char 
 int conf_read(struct conf *c, const char *path, const char *globals)
 {
     struct str name = str_of(path);
+    const struct conf_file *file;
     size_t dir = name.n;
 
     AN(path[0] == '/');
@@ -218,7 +219,13 @@ int conf_read(struct conf *c, const char *path, const char *globals)
     while (name.p[dir - 1] != '/')
         dir--;
     c->config_dir = arena_str(c->arena, (struct str){ path, dir });
-    return read_config(c, open_file(c, name, NULL), globals, false);
+    file = open_file(c, name, NULL);
+    /* One that is just being written, mostly: to put it in force would end every site. */
+    if (file && file->text.n == 0) {
+        conf_report_at(c, SLV_LOG_EMERG, NULL, NULL, "the configuration file %s is empty", path);
+        return -1;
+    }
+    return read_config(c, file, globals, false);
 }
 
 int conf_read_given(struct conf *c, const char *name, struct str text, const char *globals,

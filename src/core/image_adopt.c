@@ -111,8 +111,24 @@ static int renumber(int fd, uint64_t number, const char **reason, int *error)
     return 0;
 }
 
+/* Looks whether the copy is what answers already: then it is not needed. 0 or -1. */
+static int compare(struct image_job *job, const char **reason, int *error)
+{
+    struct snapshot_header h;
+
+    if (pread(job->fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
+        return refuse(reason, error, "its copy cannot be read", errno);
+    job->put_off = h.put_off;
+    job->unchanged = job->previous
+        && memcmp(h.content, job->previous->header->content, sizeof h.content) == 0
+        && h.put_off == job->previous->header->put_off;
+    if (job->unchanged && ftruncate(job->fd, 0) != 0)
+        return refuse(reason, error, "its copy cannot be dropped", errno);
+    return 0;
+}
+
 /* Copies an image and makes sure that it is one. */
-int image_adopt(const struct image_job *job, const char *path, uint64_t max, const char **reason,
+int image_adopt(struct image_job *job, const char *path, uint64_t max, const char **reason,
                 int *error)
 {
     int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc;
@@ -128,6 +144,8 @@ int image_adopt(const struct image_job *job, const char *path, uint64_t max, con
         rc = judge(job->fd, size, reason, error);
     if (rc == 0)
         rc = renumber(job->fd, job->number, reason, error);
+    if (rc == 0)
+        rc = compare(job, reason, error);
     close(from);
     return rc;
 }

@@ -172,25 +172,6 @@ const char *slv_build_obstacle(struct slv_build *b, struct slv_request *r)
     return NULL;
 }
 
-/* Looks whether a copied image is the one that answers already. 0, or -1 after logging. */
-static int note_adopted(struct image_job *job)
-{
-    struct snapshot_header h;
-
-    if (pread(job->fd, &h, sizeof h, 0) != (ssize_t)sizeof h) {
-        log_error(errno, "the copy of an image cannot be read");
-        return -1;
-    }
-    job->put_off = h.put_off;
-    job->unchanged = job->previous
-        && memcmp(h.content, job->previous->header->content, sizeof h.content) == 0
-        && h.put_off == job->previous->header->put_off;
-    if (!job->unchanged || ftruncate(job->fd, 0) == 0)
-        return 0;
-    log_error(errno, "ftruncate() of the copy of an image failed");
-    return -1;
-}
-
 /* Takes an image that was made elsewhere. */
 int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
 {
@@ -204,7 +185,7 @@ int slv_build_adopt(struct slv_build *b, const char *path, int64_t max)
         return -1;
     }
     b->adopted = true;
-    return note_adopted(b->job);
+    return 0;
 }
 
 /* Every module would serve the file. */

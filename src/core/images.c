@@ -132,6 +132,7 @@ void images_prepare(struct config *config)
         image->server = s;
         image->index = count++;
         image->options.keep = 2;
+        image->options.max_size = INT64_MAX;
         if (m->image)
             m->image(image_conf(config, image, s->block), &image->options);
         *end = image;
@@ -238,6 +239,20 @@ void image_use(struct slv_image *image, struct image_version *v)
 
 /* ---- In the builder -------------------------------------------------------------------------- */
 
+/* Takes an image out of a file that somebody wants published. 0, or -1 after logging. */
+static int import(struct image_job *job)
+{
+    const struct slv_image *image = job->image;
+    const char *reason;
+    int error;
+
+    if (image_adopt(job, image->import, (uint64_t)image->options.max_size, &reason, &error) == 0)
+        return 0;
+    log_error(error, "the image \"%s\" for \"%.*s\" is refused: %s", image->import,
+              STR_ARG(image->name), reason);
+    return -1;
+}
+
 /* Makes one image. 0, or -1 after logging. */
 static int build_one(struct config *config, struct slv_image *image,
                      enum image_effort effort,
@@ -257,7 +272,7 @@ static int build_one(struct config *config, struct slv_image *image,
     if (reason)
         log_error(0, "the prebuilt image of \"%.*s\" that is in use cannot be read: %s",
                   STR_ARG(image->name), reason);
-    if (image_build(&job) != 0)
+    if ((image->import ? import(&job) : image_build(&job)) != 0)
         return -1;
     if (fcntl(target->fd, F_ADD_SEALS, IMAGE_SEALS) != 0) {
         log_alert(errno, "sealing the image of \"%.*s\" failed", STR_ARG(image->name));
@@ -361,6 +376,7 @@ void images_free(struct config *config)
     for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
         drop(&i->target);
         drop(&i->current);
+        free(i->import);
         i->server->image = NULL;
     }
     config->images = NULL;

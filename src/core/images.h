@@ -65,6 +65,7 @@ struct slv_image {
     struct image_version *target;  /* master and builder: what is being made; NULL: nothing */
     uint64_t serial;               /* master: of the last swap, see publish.c */
     bool wanted;                   /* master: a build was asked for */
+    char *import;                  /* master: of that file instead of the source; owned, or NULL */
 };
 
 /* Makes a struct slv_image for each host that wants one; those that have it keep it. */
@@ -221,10 +222,10 @@ int image_build(struct image_job *job);
 
 /*
  * Copies an image that was made elsewhere into the job's descriptor, verifies the copy whole and
- * gives it the job's number. max: bytes that it may have. 0; -1 with *reason (a constant) and
- * *error (an errno value, or 0).
+ * gives it the job's number, unless it is what answers already. max: bytes that it may have. 0; -1
+ * with *reason (a constant) and *error (an errno value, or 0).
  */
-int image_adopt(const struct image_job *job, const char *path, uint64_t max, const char **reason,
+int image_adopt(struct image_job *job, const char *path, uint64_t max, const char **reason,
                 int *error);
 
 /* The module's conf struct of a block. */

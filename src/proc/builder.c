@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ static void tell(void *arg, const char *line)
 
 /* Runs in the builder process. */
 static _Noreturn void build(struct master *m, struct generation *g, enum image_effort effort,
-                            int words)
+                            pid_t master, int words)
 {
     int rc;
 
@@ -45,6 +46,11 @@ static _Noreturn void build(struct master *m, struct generation *g, enum image_e
     signals_restore();
     if (privileges_drop(g->config->process) != 0)
         exit(EXIT_FATAL);
+    /* Nobody would take what it makes, and it has the listening sockets open. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        log_alert(errno, "prctl(PR_SET_PDEATHSIG) failed");
+    if (getppid() != master)
+        exit(EXIT_FAILURE);
     if (setpriority(PRIO_PROCESS, 0, BUILDER_NICE) != 0)
         log_warn(errno, "setpriority(%d) failed", BUILDER_NICE);
     rc = images_build(g->config, effort, tell, &words);
@@ -55,7 +61,7 @@ int builder_start(struct master *m, struct generation *g, enum image_effort effo
 {
     struct child *c;
     int words[2];
-    pid_t pid;
+    pid_t pid, master = getpid();
 
     CHECK_OBJ(g, GENERATION_MAGIC);
     if (pipe2(words, O_CLOEXEC) != 0) {
@@ -67,7 +73,7 @@ int builder_start(struct master *m, struct generation *g, enum image_effort effo
     pid = child_fork(m, g, "builder process");
     if (pid == 0) {
         close(words[0]);
-        build(m, g, effort, words[1]);
+        build(m, g, effort, master, words[1]);
     }
     close(words[1]);
     if (pid < 0) {

@@ -15,11 +15,11 @@ enum channel_what {
     /* worker -> master */
     CHANNEL_READY = 1,             /* it accepts connections; generation is set */
     CHANNEL_DRAINS,                /* it accepts no more; generation is set */
-    CHANNEL_IMAGE_SERVED,          /* an image is in place, or refused; serial, refused are set */
+    CHANNEL_IMAGE_SERVED,          /* the next image is in place, or refused; refused is set */
     /* master -> worker */
     CHANNEL_DRAIN,                 /* accept no more, end when empty; successor is set */
     CHANNEL_REOPENED,              /* a log file was opened anew: put the passed one under "fd" */
-    CHANNEL_IMAGE                  /* the passed image is that of host index; number, serial */
+    CHANNEL_IMAGE                  /* the passed image is that of host index; number is set */
 };
 
 struct channel_message {
@@ -28,7 +28,7 @@ struct channel_message {
     int fd;
     bool successor;
     unsigned index;
-    uint64_t number, serial;
+    uint64_t number;
     bool refused;
 };
 

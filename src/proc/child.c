@@ -165,7 +165,7 @@ void child_hear(struct child *c)
         } else if (got == CHANNEL_MESSAGE && message.what == CHANNEL_DRAINS) {
             c->drains = true;
         } else if (got == CHANNEL_MESSAGE && message.what == CHANNEL_IMAGE_SERVED) {
-            publish_served(c, message.serial, message.refused);
+            publish_served(c, message.refused);
         } else if (got == CHANNEL_CLOSED) {
             close(c->channel);
             c->channel = -1;

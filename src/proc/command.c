@@ -6,6 +6,7 @@
  *   metrics                              counters, in the text format of Prometheus
  *   prebuilt list [HOST]                 the images of each host
  *   prebuilt build [HOST]                make them anew, and publish what has changed
+ *   prebuilt publish FILE [HOST]         publish an image that was made by selvage-pack
  *   prebuilt rollback [HOST [NUMBER]]    publish an earlier one again
  *
  * HOST is a name as "list" shows it; without it, or with "-", all hosts are meant.
@@ -104,6 +105,19 @@ static void build(struct master *m, struct control_client *client, struct str ho
         control_wait(client, TOPIC_PUBLISH);
 }
 
+/* prebuilt publish */
+static void publish(struct master *m, struct control_client *client, const char *path,
+                    struct str host)
+{
+    const char *why = path[0] == '/' ? publish_file(m, host, path)
+                                     : "the path of the file must be absolute";
+
+    if (why)
+        control_dismiss(client, "error", why);
+    else
+        control_wait(client, TOPIC_PUBLISH);
+}
+
 /* prebuilt rollback */
 static void roll_back(struct master *m, struct control_client *client, struct str host,
                       const char *number)
@@ -116,10 +130,11 @@ static void roll_back(struct master *m, struct control_client *client, struct st
         control_dismiss(client, "error", "the number of an image is expected, see \"list\"");
         return;
     }
-    control_wait(client, TOPIC_PUBLISH);
     why = publish_roll_back(m, host, n);
     if (why)
         control_dismiss(client, "error", why);
+    else
+        control_join(client, TOPIC_PUBLISH);
 }
 
 /* ---- status, metrics ------------------------------------------------------------------------ */
@@ -128,7 +143,7 @@ static void roll_back(struct master *m, struct control_client *client, struct st
 static void __attribute__((format(printf, 2, 3))) print(struct control_client *client,
                                                        const char *format, ...)
 {
-    char line[512];
+    char line[2048];
     va_list args;
 
     va_start(args, format);
@@ -159,6 +174,36 @@ static void status(struct master *m, struct control_client *client)
     control_dismiss(client, "ok", "");
 }
 
+/* A text as the value of a label; what does not fit is left out. */
+static const char *label(struct str text, char *room, size_t size)
+{
+    char *end = room;
+
+    for (size_t i = 0; i < text.n && end + 3 < room + size; i++) {
+        char c = text.p[i];
+
+        if (c == '\\' || c == '"' || c == '\n')
+            *end++ = '\\';
+        *end++ = c == '\n' ? 'n' : c;
+    }
+    *end = '\0';
+    return room;
+}
+
+/* The number of the image of each host. */
+static void print_images(struct master *m, struct control_client *client)
+{
+    const struct config *config = m->serving->config;
+    char room[1024];
+
+    print(client, "# HELP selvage_prebuilt_generation Number of the image of a host.");
+    print(client, "# TYPE selvage_prebuilt_generation gauge");
+    for (const struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i))
+        print(client, "selvage_prebuilt_generation{host=\"%s\"} %llu",
+              label(i->name, room, sizeof room),
+              (unsigned long long)(i->current ? i->current->number : 0));
+}
+
 /* metrics */
 static void metrics(struct master *m, struct control_client *client)
 {
@@ -183,12 +228,7 @@ static void metrics(struct master *m, struct control_client *client)
     print(client, "# HELP selvage_generation Number of the configuration that serves.");
     print(client, "# TYPE selvage_generation gauge");
     print(client, "selvage_generation %lu", m->serving->number);
-    print(client, "# HELP selvage_prebuilt_generation Number of the image of a host.");
-    print(client, "# TYPE selvage_prebuilt_generation gauge");
-    for (const struct slv_image *i = images_next(m->serving->config, NULL); i;
-         i = images_next(m->serving->config, i))
-        print(client, "selvage_prebuilt_generation{host=\"%.*s\"} %llu", STR_ARG(i->name),
-              (unsigned long long)(i->current ? i->current->number : 0));
+    print_images(m, client);
     control_dismiss(client, "ok", "");
 }
 
@@ -225,6 +265,8 @@ void command_asked(void *arg, struct control_client *client, const char *questio
         list(m, client, host_of(&w, 2));
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "build") && w.count <= 3)
         build(m, client, host_of(&w, 2));
+    else if (says(&w, 0, "prebuilt") && says(&w, 1, "publish") && w.count >= 3 && w.count <= 4)
+        publish(m, client, w.word[2], host_of(&w, 3));
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "rollback") && w.count <= 4)
         roll_back(m, client, host_of(&w, 2), w.count == 4 ? w.word[3] : NULL);
     else

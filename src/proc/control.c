@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -44,6 +45,7 @@ struct control {
     unsigned magic;
 #define CONTROL_MAGIC 0xc0c7201du
     int fd;
+    int spare;                     /* given up for a moment to turn somebody away */
     char *path;
     struct link clients;
     size_t client_count;
@@ -122,7 +124,10 @@ struct control *control_open(const char *pid_path, bool *in_use, control_asked *
         return NULL;
     }
     control = mem_zalloc(sizeof *control);
-    *control = (struct control){ .magic = CONTROL_MAGIC, .fd = fd, .asked = asked, .arg = arg };
+    *control = (struct control){
+        .magic = CONTROL_MAGIC, .fd = fd, .spare = open("/dev/null", O_RDONLY | O_CLOEXEC),
+        .asked = asked, .arg = arg
+    };
     control->path = mem_strdup(address.sun_path);
     list_init(&control->clients);
     return control;
@@ -151,6 +156,8 @@ void control_forget(const struct control *control)
         return;
     CHECK_OBJ(control, CONTROL_MAGIC);
     close(control->fd);
+    if (control->spare >= 0)
+        close(control->spare);
     LIST_EACH(at, after, &control->clients)
         if (LIST_ITEM(at, struct control_client, link)->fd >= 0)
             close(LIST_ITEM(at, struct control_client, link)->fd);
@@ -223,6 +230,12 @@ void control_wait(struct control_client *client, enum control_topic topic)
     client->topic = topic;
 }
 
+void control_join(struct control_client *client, enum control_topic topic)
+{
+    control_wait(client, topic);
+    client->state = CLIENT_TOLD;
+}
+
 /* A whole question has come. */
 static void answer(struct control_client *client)
 {
@@ -273,6 +286,23 @@ static void on_client(void *arg, short events)
         listen_to(client);
 }
 
+/*
+ * There is no descriptor for somebody who connects. He must not stay in the queue, or the master
+ * would wake up for him again and again.
+ */
+static void turn_away(struct control *control)
+{
+    int fd;
+
+    if (control->spare >= 0)
+        close(control->spare);
+    fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    log_error(0, "somebody at the control socket was turned away: too many files are open");
+}
+
 /* Somebody connects. */
 static void on_connect(void *arg, short events)
 {
@@ -283,6 +313,8 @@ static void on_connect(void *arg, short events)
     (void)events;
     CAST_OBJ(control, arg, CONTROL_MAGIC);
     fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        turn_away(control);
     if (fd < 0)
         return;
     if (control->client_count >= CLIENTS_MAX) {
@@ -368,17 +400,30 @@ void control_say(struct control *control, enum control_topic topic, const char *
     }
 }
 
-void control_end(struct control *control, enum control_topic topic, const char *word,
-                 const char *text)
+/* The last line for those who are in a state for the sake of a topic. */
+static void end_clients(struct control *control, enum control_topic topic, enum client_state state,
+                        const char *word, const char *text)
 {
     if (!control)
         return;
     LIST_EACH(at, after, &control->clients) {
         struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
-        if (client->state == CLIENT_TOLD && client->topic == topic)
+        if (client->state == state && client->topic == topic)
             control_dismiss(client, word, text);
     }
+}
+
+void control_end(struct control *control, enum control_topic topic, const char *word,
+                 const char *text)
+{
+    end_clients(control, topic, CLIENT_TOLD, word, text);
+}
+
+void control_cancel(struct control *control, enum control_topic topic, const char *word,
+                    const char *text)
+{
+    end_clients(control, topic, CLIENT_QUEUED, word, text);
 }
 
 void control_close(struct control **pcontrol, const char *why)
@@ -397,6 +442,8 @@ void control_close(struct control **pcontrol, const char *why)
     control_sweep(control);
     AN(control->client_count == 0);
     close(control->fd);
+    if (control->spare >= 0)
+        close(control->spare);
     unlink(control->path);
     free(control->path);
     control->magic = 0;

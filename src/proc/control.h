@@ -68,6 +68,9 @@ void control_dismiss(struct control_client *client, const char *word, const char
 /* It wants to hear about the next thing of that topic. */
 void control_wait(struct control_client *client, enum control_topic topic);
 
+/* It wants to hear about the one in hand. */
+void control_join(struct control_client *client, enum control_topic topic);
+
 /* ---- All who wait for a topic --------------------------------------------------------------- */
 
 /* It begins: those who have asked so far are told about this one. */
@@ -80,6 +83,10 @@ void control_say(struct control *control, enum control_topic topic, const char *
 /* The last line for them. */
 void control_end(struct control *control, enum control_topic topic, const char *word,
                  const char *text);
+
+/* There will be no next one: the last line for those who wait for it. */
+void control_cancel(struct control *control, enum control_topic topic, const char *word,
+                    const char *text);
 
 /* It is not done after all, but will be: they wait for the next one. */
 void control_requeue(struct control *control, enum control_topic topic);

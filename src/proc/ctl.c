@@ -24,6 +24,7 @@ static void show_help(void)
           "  metrics                             show counters, in the format of Prometheus\n"
           "  prebuilt list [host]                show the images of each host\n"
           "  prebuilt build [host]               make them anew, and publish what has changed\n"
+          "  prebuilt publish file [host]        publish an image made by selvage-pack\n"
           "  prebuilt rollback [host [number]]   publish the one before, or that of a number\n"
           "\n"
           "host is a name as \"list\" shows it; without it, or as \"-\", all hosts are meant.\n"
@@ -61,6 +62,28 @@ static char *pid_path(const struct config_source *source)
     return path;
 }
 
+/*
+ * The words, with the file of "prebuilt publish" as an absolute path: the server is in another
+ * directory. *path is from the heap, or NULL.
+ */
+static char *const *with_path(char *const words[], char *changed[8], char **path)
+{
+    size_t n = 0;
+
+    *path = NULL;
+    while (words[n])
+        n++;
+    if (n < 3 || n > 7 || strcmp(words[0], "prebuilt") != 0 || strcmp(words[1], "publish") != 0)
+        return words;
+    *path = realpath(words[2], NULL);
+    for (size_t i = 0; i <= n; i++)
+        changed[i] = words[i];
+    /* What cannot be resolved the server is to complain about, as about all other files. */
+    if (*path)
+        changed[2] = *path;
+    return changed;
+}
+
 /* The words as one question, from the heap; NULL: it cannot be one. */
 static char *join(char *const words[])
 {
@@ -82,14 +105,15 @@ static char *join(char *const words[])
 int ctl_run(const struct config_source *source, char *const words[])
 {
     int status = 2;
-    char *question, *path;
+    char *question, *path, *file, *changed[8];
 
     AN(words != NULL);
     if (!words[0] || strcmp(words[0], "help") == 0 || strcmp(words[0], "--help") == 0) {
         show_help();
         return words[0] ? EXIT_SUCCESS : 2;
     }
-    question = join(words);
+    question = join(with_path(words, changed, &file));
+    free(file);
     if (!question) {
         fprintf(stderr, "selvage: \"ctl\" takes a command in plain words, see selvage ctl help\n");
         return status;

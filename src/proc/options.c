@@ -111,9 +111,13 @@ int options_parse(struct options *o, int argc, char *const argv[], char why[OPTI
             o->no_wait = true;
             continue;
         }
-        if (strcmp(argv[i], "ctl") == 0) {
-            /* What follows is a command for a running server, and none of ours to judge. */
+        if (!o->ctl && strcmp(argv[i], "ctl") == 0) {
             o->ctl = &argv[i + 1];
+            continue;
+        }
+        /* From its first word on it is a command for a running server, not ours to judge. */
+        if (o->ctl && (argv[i][0] != '-' || strcmp(argv[i], "--help") == 0)) {
+            o->ctl = &argv[i];
             return 0;
         }
         /* A lone "-" would start a server where somebody meant something else. */
@@ -124,6 +128,9 @@ int options_parse(struct options *o, int argc, char *const argv[], char why[OPTI
         if (take_argument(o, &i, argc, argv, why) != 0)
             return -1;
     }
+    /* Options, but no command. */
+    if (o->ctl)
+        o->ctl = &argv[argc];
     return 0;
 }
 

@@ -146,9 +146,9 @@ static bool same_answer(const struct snapshot *a, const struct snapshot_entry *x
         || !str_eq(snapshot_text(a, x->type, x->type_size),
                    snapshot_text(b, y->type, y->type_size)))
         return false;
-    /* What a redirect is about stands in its head. */
     return x->kind != SNAPSHOT_REDIRECT
-        || str_eq(snapshot_text(a, v->head, v->head_size), snapshot_text(b, w->head, w->head_size));
+        || str_eq(snapshot_text(a, x->extra, x->extra_size),
+                  snapshot_text(b, y->extra, y->extra_size));
 }
 
 /* Writes a line about a path. */

@@ -91,7 +91,11 @@ static void put_entry(const struct snapshot *s, const struct snapshot_entry *e)
     pack_put_escaped(snapshot_path(e));
     putchar('\t');
     pack_put_escaped(snapshot_text(s, e->type, e->type_size));
-    for (unsigned i = 0; i < e->variants; i++) {
+    if (e->kind == SNAPSHOT_REDIRECT) {
+        fputs("\tto ", stdout);
+        pack_put_escaped(snapshot_text(s, e->extra, e->extra_size));
+    }
+    for (unsigned i = 0; e->kind != SNAPSHOT_REDIRECT && i < e->variants; i++) {
         const struct snapshot_variant *v = &snapshot_variants(e)[i];
         struct str etag = etag_of(s, v);
 
@@ -194,6 +198,10 @@ static void put_entry_object(const struct snapshot *s, const struct snapshot_ent
         fputs(",\"modified\":null", stdout);
     else
         printf(",\"modified\":%lld", (long long)e->modified);
+    if (e->kind == SNAPSHOT_REDIRECT) {
+        fputs(",\"location\":", stdout);
+        put_string(snapshot_text(s, e->extra, e->extra_size));
+    }
     fputs(",\"variants\":[", stdout);
     for (unsigned i = 0; i < e->variants; i++) {
         if (i > 0)

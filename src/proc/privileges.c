@@ -20,6 +20,18 @@ static void set_limits(const struct process_conf *process)
         log_alert(errno, "setrlimit(RLIMIT_NOFILE, %llu) failed", (unsigned long long)files);
 }
 
+void privileges_raise_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        log_alert(errno, "setrlimit(RLIMIT_NOFILE, %llu) failed",
+                  (unsigned long long)files.rlim_max);
+}
+
 /* The account's other groups. One that was chosen by default has no name here, and none of them. */
 static int set_groups(const struct process_conf *process, gid_t gid)
 {

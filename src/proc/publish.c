@@ -11,16 +11,24 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "proc/channel.h"
 #include "proc/clock.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* How long workers may take to put an image in place. */
 #define SWAPS_WITHIN 10000
+
+/*
+ * How many images a worker is sent before it has answered for the first of them. Each answer takes
+ * room in the channel too, and one for which there is none is lost.
+ */
+#define SWAPS_AHEAD 32
 
 /* ---- What is wanted -------------------------------------------------------------------------- */
 
@@ -53,9 +61,31 @@ unsigned publish_want(struct master *m, struct str host, bool asked)
         if (s)
             s->held = false;
         i->wanted = true;
+        /* Who asks for a build does not want the file any more that somebody has named. */
+        if (asked) {
+            free(i->import);
+            i->import = NULL;
+        }
         count++;
     }
     return count;
+}
+
+const char *publish_file(struct master *m, struct str host, const char *path)
+{
+    const struct config *config = m->serving->config;
+    struct slv_image *only = images_next(config, NULL), *image = only;
+
+    while (image && host.p && !str_eq(host, image->name))
+        image = images_next(config, image);
+    if (!image)
+        return "there is no such host with an image";
+    if (!host.p && images_next(config, only))
+        return "there are several hosts with images, one must be named";
+    free(image->import);
+    image->import = mem_strdup(path);
+    image->wanted = true;
+    return NULL;
 }
 
 void publish_look_through(struct master *m)
@@ -117,8 +147,6 @@ static void begin_run(struct master *m, bool refine)
     p->refines = refine;
     p->made = p->same = 0;
     p->why[0] = '\0';
-    if (!refine)
-        control_begin(m->control, TOPIC_PUBLISH);
 }
 
 /* Begins to build what is wanted, or to refine what is rough. False: there is nothing to build. */
@@ -132,6 +160,8 @@ static bool begin_build(struct master *m, bool refine)
             continue;
         if (!any)
             begin_run(m, refine);
+        if (!any && !refine)
+            control_begin(m->control, TOPIC_PUBLISH);
         any = true;
         i->wanted = false;
         if (image_begin(config, i, ++m->publish.number) != 0)
@@ -158,7 +188,8 @@ static bool take(struct master *m, struct slv_image *i)
         p->same++;
         break;
     case IMAGE_FAILED:
-        note_failure(p, "the builder process failed, the error log tells why", i->name);
+        note_failure(p, i->import ? "the image is refused, the error log tells why"
+                                  : "the builder process failed, the error log tells why", i->name);
         break;
     case IMAGE_MADE:
         p->made++;
@@ -169,6 +200,11 @@ static bool take(struct master *m, struct slv_image *i)
         image_version_unref(&made);
         i->serial = ++p->serial;
     }
+    /* What somebody has chosen stays until somebody chooses otherwise. */
+    if (i->import && outcome != IMAGE_FAILED)
+        shelf_find(m, i->name)->held = true;
+    free(i->import);
+    i->import = NULL;
     /* A refinement that gets nowhere is not tried for ever. */
     if (p->refines && i->current && i->current->put_off >= put_off)
         i->current->put_off = 0;
@@ -221,10 +257,19 @@ static const struct slv_image *next_for(const struct child *c)
     return next;
 }
 
+/* A worker that answers, or is going to. */
+static bool is_served(const struct child *c)
+{
+    const struct master *m = c->master;
+
+    return c->kind == CHILD_WORKER && c->channel >= 0
+        && (c->generation == m->serving || c->generation == m->reload.generation);
+}
+
 bool publish_has_for(const struct child *c)
 {
-    return c->kind == CHILD_WORKER && c->generation == c->master->serving && c->channel >= 0
-        && c->swaps_sent < c->master->publish.serial;
+    return is_served(c) && c->swaps_sent < c->master->publish.serial
+        && c->swaps_waiting < SWAPS_AHEAD;
 }
 
 void publish_feed(struct child *c)
@@ -234,9 +279,11 @@ void publish_feed(struct child *c)
     CHECK_OBJ(c, CHILD_MAGIC);
     while ((i = next_for(c))) {
         struct channel_message message = {
-            .what = CHANNEL_IMAGE, .index = i->index, .number = i->current->number,
-            .serial = i->serial
+            .what = CHANNEL_IMAGE, .index = i->index, .number = i->current->number
         };
+
+        if (c->swaps_waiting >= SWAPS_AHEAD)
+            return;
 
         if (channel_send(c->channel, &message, i->current->fd) != 0) {
             if (errno != EAGAIN)
@@ -244,14 +291,15 @@ void publish_feed(struct child *c)
             return;
         }
         c->swaps_sent = i->serial;
+        c->swaps_waiting++;
     }
     c->swaps_sent = c->master->publish.serial;
 }
 
-void publish_served(struct child *c, uint64_t serial, bool refused)
+void publish_served(struct child *c, bool refused)
 {
     CHECK_OBJ(c, CHILD_MAGIC);
-    c->swaps_done = serial;
+    c->swaps_waiting -= c->swaps_waiting > 0;
     if (!refused)
         return;
     /* One worker must not answer otherwise than the others: its successor inherits the image. */
@@ -266,8 +314,7 @@ static const struct child *behind(const struct master *m)
     LIST_EACH(at, after, &m->children) {
         const struct child *c = LIST_ITEM(at, struct child, link);
 
-        if (c->kind == CHILD_WORKER && c->generation == m->serving && !c->leaving
-            && c->channel >= 0 && c->swaps_done < m->publish.serial)
+        if (is_served(c) && !c->leaving && (c->swaps_waiting > 0 || next_for(c)))
             return c;
     }
     return NULL;
@@ -324,49 +371,87 @@ void publish_check(struct master *m)
 
 void publish_carry_over(struct master *m, const struct config *old)
 {
-    for (const struct slv_image *i = images_next(old, NULL); i; i = images_next(old, i))
-        if (i->wanted)
+    for (struct slv_image *i = images_next(old, NULL); i; i = images_next(old, i)) {
+        if (i->wanted && i->import)
+            publish_file(m, i->name, i->import);
+        else if (i->wanted)
             publish_want(m, i->name, false);
-    /* Those who asked are told by the next run, if there is one. */
-    if (!publish_wanted(m)) {
-        control_begin(m->control, TOPIC_PUBLISH);
-        control_end(m->control, TOPIC_PUBLISH, "ok", "built by a reload");
     }
+    /* Those who asked are told by the next run, if there is one. */
+    if (!publish_wanted(m))
+        control_cancel(m->control, TOPIC_PUBLISH, "ok", "built by a reload");
+}
+
+/* Some host that is meant has such a version; otherwise *why says what is missing. */
+static bool can_roll_back(struct master *m, struct str host, uint64_t number, const char **why)
+{
+    const struct config *config = m->serving->config;
+
+    *why = "there is no such host with an image";
+    for (const struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        if (host.p && !str_eq(host, i->name))
+            continue;
+        if (shelf_earlier(shelf_find(m, i->name), number))
+            return true;
+        *why = number ? "there is no image of that number" : "there is no earlier image";
+    }
+    return false;
+}
+
+/*
+ * A version answers for a host of a configuration from now on. What a builder may be making for it
+ * would take its place, and is dropped.
+ */
+static void put_back(struct config *config, struct str host, struct image_version *v,
+                     uint64_t serial)
+{
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        if (!str_eq(i->name, host))
+            continue;
+        if (i->target)
+            image_version_unref(&i->target);
+        i->wanted = false;
+        image_use(i, v);
+        i->serial = serial;
+    }
+}
+
+/* Puts the earlier version of one host in place. */
+static void roll_back_host(struct master *m, struct str host, uint64_t number)
+{
+    struct image_version *v = shelf_roll_back(shelf_find(m, host), number);
+    uint64_t serial = ++m->publish.serial;
+
+    put_back(m->serving->config, host, v, serial);
+    /* Or a reload that is under way would undo it when it is done. */
+    if (m->reload.generation)
+        put_back(m->reload.generation->config, host, v, serial);
+    m->publish.made++;
+    log_notice(0, "image %llu of \"%.*s\" is published again", (unsigned long long)v->number,
+               STR_ARG(host));
 }
 
 const char *publish_roll_back(struct master *m, struct str host, uint64_t number)
 {
     struct config *config = m->serving->config;
-    const char *why = "there is no such host with an image";
-    unsigned count = 0;
+    struct publish *p = &m->publish;
+    const char *why;
 
-    if (m->publish.step == PUBLISH_BUILDS && !m->publish.refines)
+    if (!can_roll_back(m, host, number, &why))
+        return why;
+    if (p->step == PUBLISH_BUILDS && !p->refines)
         control_end(m->control, TOPIC_PUBLISH, "error",
                     "an earlier image was asked for, the build goes on after that");
     publish_give_way(m);
-    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
-        struct shelf *s = shelf_find(m, i->name);
-        struct image_version *v;
-
-        if (host.p && !str_eq(host, i->name))
-            continue;
-        v = s ? shelf_roll_back(s, number) : NULL;
-        if (!v) {
-            why = number ? "there is no image of that number" : "there is no earlier image";
-            continue;
-        }
-        i->wanted = false;
-        if (!count++)
-            begin_run(m, false);
-        image_use(i, v);
-        i->serial = ++m->publish.serial;
-        log_notice(0, "image %llu of \"%.*s\" is published again", (unsigned long long)v->number,
-                   STR_ARG(i->name));
-    }
-    if (!count)
-        return why;
-    m->publish.made = count;
-    m->publish.step = PUBLISH_SWAPS;
-    m->publish.deadline = clock_now() + SWAPS_WITHIN;
+    /* What is on its way to the workers already is waited for together with this. */
+    if (p->step == PUBLISH_NONE)
+        begin_run(m, false);
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i))
+        if ((!host.p || str_eq(host, i->name)) && shelf_earlier(shelf_find(m, i->name), number))
+            roll_back_host(m, i->name, number);
+    if (!publish_wanted(m))
+        control_cancel(m->control, TOPIC_PUBLISH, "error", "an earlier image was asked for");
+    p->step = PUBLISH_SWAPS;
+    p->deadline = clock_now() + SWAPS_WITHIN;
     return NULL;
 }

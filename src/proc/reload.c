@@ -14,6 +14,7 @@
 #include "io/listen.h"
 #include "proc/clock.h"
 #include "proc/pidfile.h"
+#include "proc/privileges.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,6 +177,8 @@ int reload_begin_images(struct master *m, struct config *config, unsigned *count
 {
     *count = 0;
     images_prepare(config);
+    if (images_next(config, NULL))
+        privileges_raise_files();
     shelves_lend(m, config);
     for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
         const struct shelf *s = shelf_find(m, i->name);

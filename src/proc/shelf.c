@@ -80,18 +80,35 @@ void shelf_put(struct master *m, const struct slv_image *image, struct image_ver
     s->versions[0] = image_version_ref(v);
     s->count++;
     s->current = 0;
+    s->held = false;
+}
+
+/* Where the version of that number stands, or the one before the current; count: nowhere. */
+static size_t find_earlier(const struct shelf *s, uint64_t number)
+{
+    size_t i = 0;
+
+    CHECK_OBJ(s, SHELF_MAGIC);
+    while (i < s->count && (number ? s->versions[i]->number != number : i != s->current + 1))
+        i++;
+    return i;
+}
+
+struct image_version *shelf_earlier(const struct shelf *s, uint64_t number)
+{
+    size_t i = s ? find_earlier(s, number) : 0;
+
+    return s && i < s->count ? s->versions[i] : NULL;
 }
 
 struct image_version *shelf_roll_back(struct shelf *s, uint64_t number)
 {
-    CHECK_OBJ(s, SHELF_MAGIC);
-    for (size_t i = 0; i < s->count; i++)
-        if (number ? s->versions[i]->number == number : i == s->current + 1) {
-            s->current = i;
-            s->held = true;
-            return s->versions[i];
-        }
-    return NULL;
+    size_t i = find_earlier(s, number);
+
+    AN(i < s->count);
+    s->current = i;
+    s->held = true;
+    return s->versions[i];
 }
 
 void shelves_lend(struct master *m, const struct config *config)

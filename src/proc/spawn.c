@@ -80,7 +80,7 @@ int spawn_worker(struct master *m, struct generation *g, unsigned slot)
     c->channel = l.channel[0];
     c->words = l.words[0];
     /* It has inherited the images that answer now. */
-    c->swaps_sent = c->swaps_done = m->publish.serial;
+    c->swaps_sent = m->publish.serial;
     log_notice(0, "start worker process %ld", (long)pid);
     return 0;
 }

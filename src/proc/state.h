@@ -49,7 +49,8 @@ struct child {
     unsigned seat;                 /* of a worker: where it counts */
     int channel;                   /* to a worker; -1: none, or it was closed from the other side */
     int words;                     /* what it says: last words of a worker, lines of the others */
-    uint64_t swaps_sent, swaps_done; /* of a worker: serials of images */
+    uint64_t swaps_sent;           /* of a worker: serial of the last image that it was sent */
+    unsigned swaps_waiting;        /* images that it was sent and has not answered for */
     bool ready;                    /* of a worker: it serves */
     bool drains;                   /* of a worker: it accepts no more */
     bool leaving;                  /* it was told to end */
@@ -274,9 +275,12 @@ struct image_version *shelf_current(const struct shelf *s);
 void shelf_put(struct master *m, const struct slv_image *image, struct image_version *v);
 
 /*
- * Goes back to the version of that number, or to the one before the current if number is 0, and
- * holds it. NULL: it is not there.
+ * The version of that number, or the one before the current if number is 0. NULL: it is not there.
+ * s may be NULL.
  */
+struct image_version *shelf_earlier(const struct shelf *s, uint64_t number);
+
+/* Goes back to such a version, which is there, and holds it. */
 struct image_version *shelf_roll_back(struct shelf *s, uint64_t number);
 
 /* The hosts of a new configuration get what answers now. */
@@ -296,6 +300,12 @@ void shelves_free(struct master *m);
  */
 unsigned publish_want(struct master *m, struct str host, bool asked);
 
+/*
+ * Wants the image in a file for a host, which may be left out (.p NULL) where there is one only. It
+ * is held then. NULL, or why not.
+ */
+const char *publish_file(struct master *m, struct str host, const char *path);
+
 /* Some image is wanted. */
 bool publish_wanted(const struct master *m);
 
@@ -311,14 +321,14 @@ void publish_check(struct master *m);
 /* The builder of the run has ended. */
 void publish_built(struct master *m);
 
-/* A worker of the serving generation is to be sent images. */
+/* A worker is to be sent images, and can take them now. */
 bool publish_has_for(const struct child *c);
 
 /* Sends a worker what it has room for. */
 void publish_feed(struct child *c);
 
 /* A worker has put an image in place, or refused it. */
-void publish_served(struct child *c, uint64_t serial, bool refused);
+void publish_served(struct child *c, bool refused);
 
 /* Ends the builder of the run in hand, if it builds; what it was to make stays wanted. */
 void publish_give_way(struct master *m);
@@ -326,7 +336,10 @@ void publish_give_way(struct master *m);
 /* A reload has put another configuration in place of old: what was wanted there stays wanted. */
 void publish_carry_over(struct master *m, const struct config *old);
 
-/* Puts an earlier version in place: see shelf_roll_back(). NULL, or why not. */
+/*
+ * Puts an earlier version in place, see shelf_earlier(): in the generation that serves, and in one
+ * that is about to. NULL, or why not; then nothing has changed.
+ */
 const char *publish_roll_back(struct master *m, struct str host, uint64_t number);
 
 /* ---- watcher.c ------------------------------------------------------------------------------ */

@@ -21,14 +21,20 @@
 #define BUCKETS 4096u
 #define LINKS_MAX 40               /* symbolic links on the way to a path, as the kernel has it */
 
-/* On the way to a path only names matter, in a tree everything does. */
-#define WAY_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR | IN_MASK_ADD)
-#define TREE_MASK (WAY_MASK | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB)
+/*
+ * On the way to a path names matter, and who may go there; at its end, which may be a file, what
+ * was written; in a tree everything does.
+ */
+#define WAY_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR \
+                  | IN_MASK_ADD)
+#define END_MASK (WAY_MASK | IN_CLOSE_WRITE)
+#define TREE_MASK (END_MASK | IN_MODIFY)
 
 /* What a directory is watched for. */
 struct use {
     struct use *next;
     unsigned key;
+    bool stale;                    /* it was one before what is being added anew */
     char *name;                    /* this name in it; NULL: all of it, and what is below */
 };
 
@@ -53,7 +59,7 @@ struct watch {
 #define WATCH_MAGIC 0x3a7c4e12u
     int fd;
     bool incomplete;
-    unsigned long count;
+    unsigned long count, blind;
     struct node *buckets[BUCKETS];
     struct root *roots;
 };
@@ -110,19 +116,22 @@ static void node_free(struct watch *w, struct node **place, bool tell)
     w->count--;
 }
 
-/* Does the node have that use already? */
-static bool has_use(const struct node *n, unsigned key, const char *name)
+/* The node has that use already, which is none that has become stale. */
+static bool has_use(struct node *n, unsigned key, const char *name)
 {
-    for (const struct use *u = n->uses; u; u = u->next)
-        if (u->key == key && (name ? u->name && strcmp(u->name, name) == 0 : !u->name))
+    for (struct use *u = n->uses; u; u = u->next)
+        if (u->key == key && (name ? u->name && strcmp(u->name, name) == 0 : !u->name)) {
+            u->stale = false;
             return true;
+        }
     return false;
 }
 
 /* Watches one directory (its path ends with '/') for a use. False: it cannot be watched. */
-static bool use_directory(struct watch *w, const char *path, unsigned key, const char *name)
+static bool use_directory(struct watch *w, const char *path, uint32_t mask, unsigned key,
+                          const char *name)
 {
-    int wd = inotify_add_watch(w->fd, path, name ? WAY_MASK : TREE_MASK);
+    int wd = inotify_add_watch(w->fd, path, mask);
     struct node **place, *n;
     struct use *u;
 
@@ -171,7 +180,7 @@ static void use_tree(struct watch *w, char *path, unsigned key)
     struct dirent *d;
     DIR *dir;
 
-    if (!use_directory(w, path, key, NULL) || !(dir = opendir(path)))
+    if (!use_directory(w, path, TREE_MASK, key, NULL) || !(dir = opendir(path)))
         return;
     while ((d = readdir(dir))) {
         if (n + strlen(d->d_name) + 2 > PATH_MAX)
@@ -198,7 +207,9 @@ static bool step(struct watch *w, unsigned key, char at[PATH_MAX], const char *n
     struct stat st;
     ssize_t size;
 
-    use_directory(w, at, key, name);
+    if (!use_directory(w, at, rest[strspn(rest, "/")] ? WAY_MASK : END_MASK, key, name)
+        && errno == EACCES)
+        w->blind++;
     if (n + strlen(name) + 2 > PATH_MAX)
         return false;
     strcpy(at + n, name);
@@ -275,21 +286,36 @@ void watch_add(struct watch *w, unsigned key, const char *path)
     use_path(w, root);
 }
 
-/* Takes all uses for a key away, and nodes that then have none. */
-static void drop_key(struct watch *w, unsigned key)
+/* All that there is for a key is to be found again, or goes. */
+static void age_key(struct watch *w, unsigned key)
+{
+    for (unsigned i = 0; i < BUCKETS; i++)
+        for (struct node *n = w->buckets[i]; n; n = n->next)
+            for (struct use *u = n->uses; u; u = u->next)
+                u->stale = u->stale || u->key == key;
+}
+
+/* Takes stale uses of a node away. */
+static void drop_stale_uses(struct node *n)
+{
+    for (struct use **u = &n->uses; *u;) {
+        struct use *use = *u;
+
+        if (!use->stale) {
+            u = &use->next;
+            continue;
+        }
+        *u = use->next;
+        use_free(use);
+    }
+}
+
+/* Takes what was not found again away, and nodes that then have no use. */
+static void drop_stale(struct watch *w)
 {
     for (unsigned i = 0; i < BUCKETS; i++)
         for (struct node **at = &w->buckets[i]; *at;) {
-            for (struct use **u = &(*at)->uses; *u;) {
-                struct use *use = *u;
-
-                if (use->key != key) {
-                    u = &use->next;
-                    continue;
-                }
-                *u = use->next;
-                use_free(use);
-            }
+            drop_stale_uses(*at);
             if ((*at)->uses)
                 at = &(*at)->next;
             else
@@ -297,19 +323,28 @@ static void drop_key(struct watch *w, unsigned key)
         }
 }
 
-/* Adds anew what belongs to keys of which the way or the tree is another now. */
+/*
+ * Adds anew what belongs to keys of which the way or the tree is another now. What is found again
+ * goes on being watched: the kernel tells of each directory that is not watched any more, and where
+ * those are too many for its queue, that would be the next reason to add all of them anew.
+ */
 static void renew(struct watch *w)
 {
+    bool any = false;
+
     for (struct root *r = w->roots; r; r = r->next) {
         if (!r->stale)
             continue;
-        drop_key(w, r->key);
+        any = true;
+        age_key(w, r->key);
         for (struct root *same = r; same; same = same->next)
             if (same->key == r->key) {
                 same->stale = false;
                 use_path(w, same);
             }
     }
+    if (any)
+        drop_stale(w);
 }
 
 /* ---- Events ---------------------------------------------------------------------------------- */
@@ -321,7 +356,7 @@ static void make_stale(struct watch *w, unsigned key, bool all)
         r->stale = r->stale || all || r->key == key;
 }
 
-/* Watches a directory that has come into a tree. */
+/* Watches a directory that has come into a tree, or that may be readable now. */
 static void use_newcomer(struct watch *w, const struct node *n, const char *name, unsigned key)
 {
     char path[PATH_MAX];
@@ -342,7 +377,8 @@ static void take_event(struct watch *w, const struct node *n, const struct inoti
         changed(arg, u->key);
         if (u->name || ((e->mask & IN_ISDIR) && (e->mask & IN_MOVED_FROM)))
             make_stale(w, u->key, false);
-        else if ((e->mask & IN_ISDIR) && (e->mask & (IN_CREATE | IN_MOVED_TO)))
+        else if ((e->mask & IN_ISDIR) && name[0]
+                 && (e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB)))
             use_newcomer(w, n, name, u->key);
     }
 }
@@ -390,6 +426,12 @@ bool watch_incomplete(const struct watch *w)
 {
     CHECK_OBJ(w, WATCH_MAGIC);
     return w->incomplete;
+}
+
+unsigned long watch_blind(const struct watch *w)
+{
+    CHECK_OBJ(w, WATCH_MAGIC);
+    return w->blind;
 }
 
 unsigned long watch_count(const struct watch *w)

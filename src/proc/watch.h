@@ -35,6 +35,12 @@ void watch_read(struct watch *w, void (*changed)(void *arg, unsigned key), void 
 /* Some directories could not be watched, because the system's limit is reached. */
 bool watch_incomplete(const struct watch *w);
 
+/*
+ * How many times a directory on the way to a path could not be watched, because it cannot be read:
+ * what is turned or made there goes unseen.
+ */
+unsigned long watch_blind(const struct watch *w);
+
 /* Directories that are watched. */
 unsigned long watch_count(const struct watch *w);
 

@@ -41,6 +41,7 @@ struct watcher {
     struct change *changes;        /* by index of the image */
     size_t count;
     int words;
+    bool incomplete, blind;        /* that was said */
 };
 
 /* A source of a host. */
@@ -102,6 +103,20 @@ static ms_t tell_settled(struct watcher *w)
     return next;
 }
 
+/* Says once what cannot be watched. */
+static void tell_gaps(struct watcher *w)
+{
+    if (watch_incomplete(w->watch) && !w->incomplete)
+        say(w, "not all directories can be watched, changes in the others are noticed by reloads "
+            "only; raise fs.inotify.max_user_watches above", watch_count(w->watch));
+    w->incomplete = watch_incomplete(w->watch);
+    if (watch_blind(w->watch) && !w->blind)
+        say(w, "links that are turned in directories which the workers' account cannot read are "
+            "noticed by reloads only; on the way to document roots such directories are",
+            watch_blind(w->watch));
+    w->blind = watch_blind(w->watch) > 0;
+}
+
 /* Begins to watch. */
 static void begin(struct watcher *w, struct config *config)
 {
@@ -119,9 +134,7 @@ static void begin(struct watcher *w, struct config *config)
     for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i))
         if (i->options.watch)
             image_sources(config, i, add_source, w);
-    if (watch_incomplete(w->watch))
-        say(w, "not all directories can be watched, changes in the others are noticed by reloads "
-            "only; raise fs.inotify.max_user_watches above", watch_count(w->watch));
+    tell_gaps(w);
     say(w, "ready", watch_count(w->watch));
 }
 
@@ -168,6 +181,7 @@ static _Noreturn void watch_images(const struct generation *g, int words)
     for (;;) {
         wait_until(&w, tell_settled(&w));
         watch_read(w.watch, on_changed, &w);
+        tell_gaps(&w);
     }
 }
 

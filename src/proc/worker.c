@@ -186,11 +186,12 @@ static ms_t on_tend(void *arg)
 /* The master has a new image for a host. */
 static void take_image(struct worker *w, const struct channel_message *m, int passed)
 {
-    struct channel_message answer = { .what = CHANNEL_IMAGE_SERVED, .serial = m->serial };
+    struct channel_message answer = { .what = CHANNEL_IMAGE_SERVED };
 
+    /* The kernel drops a descriptor that a process with too many has no room for. */
     if (passed < 0)
-        return;
-    answer.refused = image_swap(w->config, m->index, m->number, passed) != 0;
+        log_error(0, "a prebuilt image is lost, because too many files are open");
+    answer.refused = passed < 0 || image_swap(w->config, m->index, m->number, passed) != 0;
     if (channel_send(w->channel, &answer, -1) != 0)
         log_alert(errno, "the master process cannot be told of an image");
     loop_work(w->loop);
@@ -291,11 +292,12 @@ _Noreturn void worker_main(const struct worker_start *start)
     /* Without a master nobody else could open log files anew and remove the pid file. */
     if (w.channel >= 0 && privileges_drop(w.config->process) != 0)
         exit(EXIT_FATAL);
+    /* First of all, because it gives descriptors back: there may be more than a worker may have. */
+    images_map(w.config);
     w.loop = loop_new();
     loop_timer_init(&w.limit, on_limit, &w);
     loop_on_work(w.loop, on_tend, &w);
     take_signals(&w);
-    images_map(w.config);
     start_modules(w.config);
     w.service = service_new(w.loop, w.config, start->slot, on_emptied, &w);
     report_ready(&w);

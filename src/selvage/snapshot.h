@@ -41,6 +41,7 @@ struct slv_image_options {
     bool watch;                    /* build anew when the source changes */
     bool refine;                   /* make variants that take long, in the background */
     bool huge_pages;               /* ask the kernel for large pages */
+    int64_t max_size;              /* bytes that an image may have */
     /*
      * Directories and files in which a change is to be noticed besides the directories that the
      * host's locations serve files from; absolute, NUL behind each.

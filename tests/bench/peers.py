@@ -198,7 +198,7 @@ def selvage(name, bench, case, folder, port):
     top, server = '', 'root %s;' % case.root
     if name == 'selvage-prebuilt':
         top = 'load_module %s;' % sv.find_module('prebuilt', bench.args.modules)
-        server += '\n        prebuilt on;'
+        server += '\n        prebuilt on;\n        prebuilt_refine off;'
     elif case.coded:
         server += '\n        gzip_static on;'
     conf = sv.server_conf(folder, port, server, SELVAGE_HTTP + bench.args.selvage_http, top)

@@ -34,6 +34,40 @@ static void parse(const char *const words[], struct options *o, int *rc, char *w
     *rc = options_parse(o, argc, argv, why);
 }
 
+/* "ctl": options may stand before and behind it; from its first word on all is the command's. */
+static void test_ctl(void)
+{
+    static const struct {
+        const char *words[ARGS_MAX + 1];
+        const char *file, *first;
+        size_t count;
+    } rows[] = {
+        { { "ctl" }, NULL, NULL, 0 },
+        { { "ctl", "help" }, NULL, "help", 1 },
+        { { "ctl", "--help" }, NULL, "--help", 1 },
+        { { "-c", "a", "ctl", "prebuilt", "list", "-" }, "a", "prebuilt", 3 },
+        { { "ctl", "-c", "a", "prebuilt", "list" }, "a", "prebuilt", 2 },
+        { { "ctl", "status", "-c", "a" }, NULL, "status", 3 },
+        { { "ctl", "-c", "a" }, "a", NULL, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *argv[ARGS_MAX + 2] = { (char *)(uintptr_t)"selvage" }, why[OPTIONS_WHY_MAX];
+        struct options o;
+        size_t count = 0;
+        int argc = 1;
+
+        for (; rows[i].words[argc - 1]; argc++)
+            argv[argc] = (char *)(uintptr_t)rows[i].words[argc - 1];
+        SUITE_CHECK(options_parse(&o, argc, argv, why) == 0 && o.ctl, "%zu: %s", i, why);
+        while (o.ctl && o.ctl[count])
+            count++;
+        SUITE_CHECK(count == rows[i].count, "%zu: %zu words", i, count);
+        SUITE_CHECK(!count || strcmp(o.ctl[0], rows[i].first) == 0, "%zu: %s", i, o.ctl[0]);
+        SUITE_CHECK(rows[i].file ? o.file && strcmp(o.file, rows[i].file) == 0 : !o.file, "%zu", i);
+    }
+}
+
 /* What is taken. */
 static void test_taken(void)
 {
@@ -179,8 +213,9 @@ static void test_show(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        { "taken", test_taken }, { "refused", test_refused }, { "long words", test_long },
-        { "paths", test_paths }, { "texts", test_show }, CU_TEST_INFO_NULL
+        { "ctl", test_ctl }, { "taken", test_taken }, { "refused", test_refused },
+        { "long words", test_long }, { "paths", test_paths }, { "texts", test_show },
+        CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {
         { "options", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL
