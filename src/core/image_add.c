@@ -240,7 +240,7 @@ int slv_build_redirect(struct slv_build *b, struct str path)
 bool slv_build_afford(struct slv_build *b, size_t bytes)
 {
     static const uint64_t budgets[] = {
-        [IMAGE_QUICK] = (uint64_t)1 << 20, [IMAGE_SHARE] = (uint64_t)16 << 20,
+        [IMAGE_QUICK] = (uint64_t)256 << 10, [IMAGE_SHARE] = (uint64_t)16 << 20,
         [IMAGE_THOROUGH] = UINT64_MAX
     };
     uint64_t left;

@@ -139,7 +139,7 @@ void image_use(struct slv_image *image, struct image_version *v);
 
 /* How much is done of what takes long: variants in codings that compress slowly. */
 enum image_effort {
-    IMAGE_QUICK,                   /* a second or two, for somebody waits; the rest is put off */
+    IMAGE_QUICK,                   /* half a second, for somebody waits; the rest is put off */
     IMAGE_SHARE,                   /* some ten seconds of what was put off, at least one file */
     IMAGE_THOROUGH                 /* all of it */
 };

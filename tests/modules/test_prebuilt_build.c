@@ -219,19 +219,19 @@ static bool alike(const struct made *a, const struct made *b)
         && memcmp(a->snapshot.header->content, b->snapshot.header->content, 16) == 0;
 }
 
-/* Where somebody waits, what takes long is made for a megabyte and put off beyond. */
+/* Where somebody waits, what takes long is made for 256 KiB and put off beyond. */
 static void test_quick(void)
 {
     struct made quick, again, whole, anew, idle;
     unsigned slow = 0, fast = 0, with = 0;
     const struct snapshot_entry *e = NULL;
-    char name[64], *data = malloc(300000);
+    char name[64], *data = malloc(75000);
 
     CU_ASSERT_FATAL(data != NULL);
     for (unsigned i = 0; i < 6; i++) {
-        fill(data, 300000, 1, i);
+        fill(data, 75000, 1, i);
         snprintf(name, sizeof name, "www/haste/%u.css", i);
-        put_bytes(name, data, 300000);
+        put_bytes(name, data, 75000);
     }
     free(data);
     prepare("location /haste/ { prebuilt on; }");
