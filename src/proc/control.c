@@ -34,6 +34,8 @@ struct control_client {
     struct control *control;
     enum client_state state;
     enum control_topic topic;      /* while it waits for one */
+    char *host;                    /* the one that it asked for; NULL: all */
+    char *failure;                 /* what went wrong of that; NULL: nothing */
     int fd;
     char question[CONTROL_QUESTION_MAX];
     size_t question_size;
@@ -222,17 +224,21 @@ void control_dismiss(struct control_client *client, const char *word, const char
     control_tell(client, word, text);
 }
 
-void control_wait(struct control_client *client, enum control_topic topic)
+void control_wait(struct control_client *client, enum control_topic topic, struct str host)
 {
     CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
     AN(client->state == CLIENT_SPEAKS);
     client->state = CLIENT_QUEUED;
     client->topic = topic;
+    if (host.p) {
+        client->host = mem_zalloc(host.n + 1);
+        memcpy(client->host, host.p, host.n);
+    }
 }
 
-void control_join(struct control_client *client, enum control_topic topic)
+void control_join(struct control_client *client, enum control_topic topic, struct str host)
 {
-    control_wait(client, topic);
+    control_wait(client, topic, host);
     client->state = CLIENT_TOLD;
 }
 
@@ -357,6 +363,8 @@ void control_sweep(struct control *control)
         AN(control->client_count > 0);
         control->client_count--;
         client->magic = 0;
+        free(client->host);
+        free(client->failure);
         free(client->answer);
         free(client);
     }
@@ -372,8 +380,11 @@ static void move_clients(struct control *control, enum control_topic topic, enum
     LIST_EACH(at, after, &control->clients) {
         struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
-        if (client->state == from && client->topic == topic)
-            client->state = to;
+        if (client->state != from || client->topic != topic)
+            continue;
+        client->state = to;
+        free(client->failure);
+        client->failure = NULL;
     }
 }
 
@@ -400,6 +411,20 @@ void control_say(struct control *control, enum control_topic topic, const char *
     }
 }
 
+void control_fail(struct control *control, enum control_topic topic, struct str host,
+                  const char *text)
+{
+    if (!control)
+        return;
+    LIST_EACH(at, after, &control->clients) {
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
+
+        if (client->state == CLIENT_TOLD && client->topic == topic && !client->failure
+            && (!client->host || str_eq(str_of(client->host), host)))
+            client->failure = mem_strdup(text);
+    }
+}
+
 /* The last line for those who are in a state for the sake of a topic. */
 static void end_clients(struct control *control, enum control_topic topic, enum client_state state,
                         const char *word, const char *text)
@@ -409,7 +434,11 @@ static void end_clients(struct control *control, enum control_topic topic, enum 
     LIST_EACH(at, after, &control->clients) {
         struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
-        if (client->state == state && client->topic == topic)
+        if (client->state != state || client->topic != topic)
+            continue;
+        if (client->failure)
+            control_dismiss(client, "error", client->failure);
+        else
             control_dismiss(client, word, text);
     }
 }

@@ -22,6 +22,8 @@
 
 #include "proc/pollset.h"
 
+#include <selvage/str.h>
+
 /* Behind the name of the pid file. */
 #define CONTROL_SUFFIX ".ctl"
 
@@ -65,11 +67,11 @@ void control_tell(struct control_client *client, const char *word, const char *t
 /* Sends it the last line: "ok" or "error". */
 void control_dismiss(struct control_client *client, const char *word, const char *text);
 
-/* It wants to hear about the next thing of that topic. */
-void control_wait(struct control_client *client, enum control_topic topic);
+/* It wants to hear about the next thing of that topic, as far as a host goes (.p NULL: all). */
+void control_wait(struct control_client *client, enum control_topic topic, struct str host);
 
 /* It wants to hear about the one in hand. */
-void control_join(struct control_client *client, enum control_topic topic);
+void control_join(struct control_client *client, enum control_topic topic, struct str host);
 
 /* ---- All who wait for a topic --------------------------------------------------------------- */
 
@@ -79,6 +81,10 @@ void control_begin(struct control *control, enum control_topic topic);
 /* A line for those who are told about the one in hand. */
 void control_say(struct control *control, enum control_topic topic, const char *word,
                  const char *text);
+
+/* A host went wrong: to those of them who asked for it, the last line will be "error text". */
+void control_fail(struct control *control, enum control_topic topic, struct str host,
+                  const char *text);
 
 /* The last line for them. */
 void control_end(struct control *control, enum control_topic topic, const char *word,

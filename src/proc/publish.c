@@ -132,11 +132,13 @@ static void finish(struct master *m)
     p->deadline = MS_NEVER;
 }
 
-/* Notes the first thing that went wrong. */
-static void note_failure(struct publish *p, const char *why, struct str host)
+/* Notes that there is no new image for a host. */
+static void note_failure(struct master *m, const struct slv_image *i, const char *why)
 {
-    if (!p->why[0])
-        snprintf(p->why, sizeof p->why, "\"%.*s\": %s", STR_ARG(host), why);
+    char text[256];
+
+    snprintf(text, sizeof text, "\"%.*s\": %s", STR_ARG(i->name), why);
+    control_fail(m->control, TOPIC_PUBLISH, i->name, text);
 }
 
 /* Begins a run. */
@@ -165,7 +167,7 @@ static bool begin_build(struct master *m, bool refine)
         any = true;
         i->wanted = false;
         if (image_begin(config, i, ++m->publish.number) != 0)
-            note_failure(&m->publish, "no memory for an image", i->name);
+            note_failure(m, i, "no memory for an image");
     }
     if (!any)
         return false;
@@ -188,8 +190,8 @@ static bool take(struct master *m, struct slv_image *i)
         p->same++;
         break;
     case IMAGE_FAILED:
-        note_failure(p, i->import ? "the image is refused, the error log tells why"
-                                  : "the builder process failed, the error log tells why", i->name);
+        note_failure(m, i, i->import ? "the image is refused, the error log tells why"
+                                     : "the builder process failed, the error log tells why");
         break;
     case IMAGE_MADE:
         p->made++;

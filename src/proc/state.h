@@ -116,7 +116,7 @@ struct publish {
     uint64_t serial;               /* of the last swap: each image that is sent has one */
     ms_t deadline;                 /* MS_NEVER: none */
     unsigned made, same;           /* images of the run */
-    char why[256];                 /* the first that failed; empty: none did */
+    char why[256];                 /* what went wrong for all of them; empty: nothing */
 };
 
 enum master_state { MASTER_RUNS, MASTER_QUITS, MASTER_TERMINATES };
