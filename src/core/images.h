@@ -65,6 +65,8 @@ struct slv_image {
     struct image_version *target;  /* master and builder: what is being made; NULL: nothing */
     uint64_t serial;               /* master: of the last swap, see publish.c */
     bool wanted;                   /* master: a build was asked for */
+    bool due;                      /* master: the source has changed since the last build that
+                                      succeeded, so one that fails is tried again */
     char *import;                  /* master: of that file instead of the source; owned, or NULL */
 };
 
