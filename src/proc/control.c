@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proc/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 8
+#define QUESTION_WITHIN 5000       /* ms */
 #define ANSWER_MAX (16u << 20)     /* bytes that may wait for a client to read them */
 
 enum client_state {
@@ -37,6 +39,7 @@ struct control_client {
     char *host;                    /* the one that it asked for; NULL: all */
     char *failure;                 /* what went wrong of that; NULL: nothing */
     int fd;
+    ms_t deadline;                 /* for its question */
     char question[CONTROL_QUESTION_MAX];
     size_t question_size;
     char *answer;                  /* from the heap; NULL while nothing waits */
@@ -309,6 +312,17 @@ static void turn_away(struct control *control)
     log_error(0, "somebody at the control socket was turned away: too many files are open");
 }
 
+/* All seats are taken: says so to whoever comes, in place of an answer. */
+static void say_busy(int fd)
+{
+    static const char text[] = "error the server is busy with other commands, try again later\n";
+
+    if (send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_info(errno, "somebody at the control socket has gone before he was turned away");
+    close(fd);
+    log_warn(0, "somebody at the control socket was turned away: %d others are there", CLIENTS_MAX);
+}
+
 /* Somebody connects. */
 static void on_connect(void *arg, short events)
 {
@@ -324,12 +338,13 @@ static void on_connect(void *arg, short events)
     if (fd < 0)
         return;
     if (control->client_count >= CLIENTS_MAX) {
-        close(fd);
+        say_busy(fd);
         return;
     }
     client = mem_zalloc(sizeof *client);
     *client = (struct control_client){
-        .magic = CONTROL_CLIENT_MAGIC, .control = control, .fd = fd
+        .magic = CONTROL_CLIENT_MAGIC, .control = control, .fd = fd,
+        .deadline = clock_now() + QUESTION_WITHIN
     };
     list_add(&control->clients, &client->link);
     control->client_count++;
@@ -350,6 +365,31 @@ void control_poll(struct control *control, struct pollset *p)
     }
 }
 
+ms_t control_deadline(const struct control *control)
+{
+    ms_t next = MS_NEVER;
+
+    if (!control)
+        return next;
+    LIST_EACH(at, after, &control->clients) {
+        const struct control_client *client = LIST_ITEM(at, struct control_client, link);
+
+        if (client->state == CLIENT_SPEAKS && client->deadline < next)
+            next = client->deadline;
+    }
+    return next;
+}
+
+/* Ends a client that takes a seat and asks nothing. */
+static void end_silent(struct control_client *client)
+{
+    if (client->state != CLIENT_SPEAKS || clock_now() < client->deadline)
+        return;
+    log_notice(0, "somebody at the control socket has asked nothing for %d s",
+               QUESTION_WITHIN / 1000);
+    control_dismiss(client, "error", "no question has come");
+}
+
 void control_sweep(struct control *control)
 {
     if (!control)
@@ -357,6 +397,7 @@ void control_sweep(struct control *control)
     LIST_EACH(at, after, &control->clients) {
         struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
+        end_silent(client);
         if (client->state != CLIENT_GONE)
             continue;
         list_remove(at);

@@ -15,7 +15,8 @@
  * topic, of which there is one thing in hand at a time: those who come while it is being done wait
  * for the next.
  *
- * The master never waits for a client: what a client does not read in time is lost with the client.
+ * The master never waits for a client: what a client does not read in time is lost with the client,
+ * one that has not asked after 5 s is sent away, and who comes when all seats are taken is told so.
  */
 #ifndef SLV_CONTROL_H
 #define SLV_CONTROL_H
@@ -56,7 +57,10 @@ void control_move(struct control *control, const char *pid_path);
 /* Adds what it waits for. */
 void control_poll(struct control *control, struct pollset *p);
 
-/* Frees clients that have gone; outside of callbacks. */
+/* When a client's time to ask is over; MS_NEVER: all have asked. */
+ms_t control_deadline(const struct control *control);
+
+/* Ends clients whose time is over and frees those that have gone; outside of callbacks. */
 void control_sweep(struct control *control);
 
 /* ---- One client ----------------------------------------------------------------------------- */

@@ -29,6 +29,8 @@ static ms_t next_deadline(const struct master *m)
 {
     ms_t next = sooner(m->reload.deadline, m->publish.deadline);
 
+    next = sooner(next, control_deadline(m->control));
+
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
     if (m->state == MASTER_RUNS)
