@@ -7,12 +7,12 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had(),
- *                    slv_build_redirect(), slv_build_adopt(), slv_image_there(),
- *                    slv_image_number(), slv_image_current(); struct slv_prebuilt has fields,
- *                    origin and incomplete; hooks image and admits, slv_build_admits();
- *                    slv_image_answer() answers with error pages, too. Modules have to be
- *                    compiled again
+ *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_earlier_body(),
+ *                    slv_build_keep(), slv_build_had(), slv_build_redirect(), slv_build_adopt(),
+ *                    slv_image_there(), slv_image_number(), slv_image_current(); struct
+ *                    slv_prebuilt has fields, origin and incomplete; hooks image and admits,
+ *                    slv_build_admits(); slv_image_answer() answers with error pages, too.
+ *                    Modules have to be compiled again
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
