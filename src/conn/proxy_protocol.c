@@ -30,7 +30,7 @@ static enum proxy_event bad(struct proxy_parser *p, const char *why)
     return PROXY_BAD;
 }
 
-/* ---- Version 1 -------------------------------------------------------------------------------- */
+/* ---- Version 1 ------------------------------------------------------------------------------ */
 
 /* Takes what stands before the next space, or all of it. False where the line is used up. */
 static bool take_field(struct str *line, struct str *field)
@@ -106,7 +106,7 @@ static enum proxy_event step_line(struct proxy_parser *p, unsigned char byte)
     return p->seen < PROXY_LINE_MAX ? PROXY_MORE : bad(p, "the line is longer than 107 bytes");
 }
 
-/* ---- Version 2 -------------------------------------------------------------------------------- */
+/* ---- Version 2 ------------------------------------------------------------------------------ */
 
 /* A number in network order. */
 static uint16_t read_16(const unsigned char *at)

@@ -13,7 +13,7 @@
 /* A whole header of version 1, its line end included (section 2.1). */
 #define PROXY_LINE_MAX 107
 
-/* A header of version 2 with all its type-length-values; the specification's own limit is 64 KiB. */
+/* A header of version 2 with all its type-length-values; the specification allows 64 KiB. */
 #define PROXY_HEADER_MAX 4096
 
 /* Whom a connection is for: addresses as the proxy has seen them. */

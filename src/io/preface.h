@@ -14,6 +14,7 @@ struct preface;
 /* For a connection that has arrived (c->listen is set); NULL where its address has no preface. */
 struct preface *preface_new(const struct conn *c);
 
+/* Frees it, read or not. */
 void preface_free(struct preface **preface);
 
 /*
