@@ -65,18 +65,26 @@ static size_t describe(void *arg, char *buf, size_t size)
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
-/* The connection ends here, and the log says why and what there was instead of a header. */
+/*
+ * The connection ends here, and the log says why and what there was instead of a header; more came
+ * behind what the parser has seen.
+ */
 static void fail(const struct preface *p, struct conn *c, enum close_reason reason,
-                 const char *what)
+                 const char *what, struct str more)
 {
     struct log_context context = { .number = c->number, .describe = describe, .arg = c };
     const struct listen_addr *at;
     int shown = p->parser.seen < SHOWN_MAX ? p->parser.seen : SHOWN_MAX;
 
     CAST_OBJ(at, c->listen, LISTEN_ADDR_MAGIC);
+    if (more.n > (size_t)(SHOWN_MAX - shown))
+        more.n = (size_t)(SHOWN_MAX - shown);
+    /* A NUL ends what is shown, as in all of version 2. */
+    if (memchr(p->parser.head, '\0', (size_t)shown))
+        more.n = 0;
     log_line(core_error_log(core_conf_of(at->fallback->block)), &context, SLV_LOG_INFO, 0,
-             "broken header of the PROXY protocol: %s; it begins with \"%.*s\"", what, shown,
-             (const char *)p->parser.head);
+             "broken header of the PROXY protocol: %s; it begins with \"%.*s%.*s\"", what, shown,
+             (const char *)p->parser.head, STR_ARG(more));
     conn_fail(c, reason);
 }
 
@@ -91,7 +99,7 @@ static void lost(const struct preface *p, struct conn *c, ssize_t n)
     else if (p->parser.seen == 0)
         conn_fail(c, CLOSE_CLIENT_CLOSED);
     else
-        fail(p, c, CLOSE_PROXY_HEADER, "the client closed within it");
+        fail(p, c, CLOSE_PROXY_HEADER, "the client closed within it", STR(""));
 }
 
 bool preface_read(struct preface *p, int fd, struct conn *c, char *scratch)
@@ -109,7 +117,8 @@ bool preface_read(struct preface *p, int fd, struct conn *c, char *scratch)
     }
     event = proxy_feed(&p->parser, scratch, (size_t)n, &used);
     if (event == PROXY_BAD) {
-        fail(p, c, CLOSE_PROXY_HEADER, p->parser.why);
+        fail(p, c, CLOSE_PROXY_HEADER, p->parser.why,
+             (struct str){ scratch + used, (size_t)n - used });
         return false;
     }
     n = recv(fd, scratch, used, 0);
@@ -129,5 +138,5 @@ bool preface_read(struct preface *p, int fd, struct conn *c, char *scratch)
 void preface_expired(const struct preface *p, struct conn *c)
 {
     CHECK_OBJ(p, PREFACE_MAGIC);
-    fail(p, c, CLOSE_HEADER_TIMEOUT, "it is not complete in time");
+    fail(p, c, CLOSE_HEADER_TIMEOUT, "it is not complete in time", STR(""));
 }

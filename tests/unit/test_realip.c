@@ -246,7 +246,7 @@ static int flag_of(const struct config *config, const char *text)
     return -1;
 }
 
-/* listen … proxy_protocol belongs to an address, not to its socket, and any of its lines says it. */
+/* listen … proxy_protocol belongs to an address, not to its socket; any line may say it. */
 static void test_listen(void)
 {
     struct config *config = load("server { listen 8081; listen [::]:8080; }"

@@ -98,8 +98,8 @@ static const struct vector vectors[] = {
     { "a bare LF", STR_INIT("PROXY TCP4 192.0.2.1 198.51.100.7 1 2\n"), PROXY_BAD, NULL, NULL },
     { "a bare LF at once", STR_INIT("PROXY \n"), PROXY_BAD, NULL, NULL },
     { "a bare CR", STR_INIT("PROXY TCP4 192.0.2.1 198.51.100.7 1 2\r\r\n"), PROXY_BAD, NULL, NULL },
-    { "108 bytes", STR_INIT("PROXY UNKNOWN " LONGEST_V6 " " LONGEST_V6 " 65535 655355\r"), PROXY_BAD,
-      NULL, NULL },
+    { "108 bytes", STR_INIT("PROXY UNKNOWN " LONGEST_V6 " " LONGEST_V6 " 65535 655355\r"),
+      PROXY_BAD, NULL, NULL },
 
     { "nearly v2", STR_INIT("\r\n\r\n\0\r\nQUIX"), PROXY_BAD, NULL, NULL },
     { "an empty line", STR_INIT("\r\nG"), PROXY_BAD, NULL, NULL },
