@@ -115,6 +115,13 @@ static void session_end(struct session *s)
     host->closed(host->arg);
 }
 
+/* What stands in front of the transport's bytes; once it is over, there is no preface any more. */
+static void read_preface(struct session *s)
+{
+    if (preface_read(s->preface, s->fd, s->c, s->host->scratch))
+        preface_free(&s->preface);
+}
+
 /* One read, into the worker's scratch. */
 static void fill(struct session *s)
 {
@@ -216,8 +223,8 @@ static void take_turn(struct session *s, int events)
     unsigned want;
 
     s->in_turn = true;
-    if (s->preface && (events & EV_READ) && preface_read(s->preface, s->fd, s->c, host->scratch))
-        preface_free(&s->preface);
+    if (s->preface && (events & EV_READ))
+        read_preface(s);
     if (!s->preface && (events & EV_READ))
         fill(s);
     apply_nagle(s);
