@@ -36,8 +36,9 @@ struct item {
     unsigned refs;                 /* from the queue, from builder.recent, from later twins */
     struct item *twin;             /* with the same body, before it in the queue, and compressed in
                                       its stead; NULL: none */
-    enum { ITEM_FILE, ITEM_DIRECTORY } kind;
+    enum { ITEM_FILE, ITEM_DIRECTORY, ITEM_AGAIN } kind;
     struct str path, file, type;   /* views of text */
+    struct slv_again again;        /* ITEM_AGAIN */
     struct str cache_control, links; /* of the configuration */
     struct slv_origin origin;
     bool negotiated;
@@ -338,7 +339,8 @@ static int finish_first(struct builder *w)
     w->bytes_in_flight -= it->cost;
     if (it->work.failed)
         prebuilt_need(NULL);
-    rc = it->kind == ITEM_FILE ? add_file(w, it) : add_directory(w, it);
+    rc = it->kind == ITEM_FILE ? add_file(w, it)
+        : it->kind == ITEM_DIRECTORY ? add_directory(w, it) : slv_build_again(w->b, &it->again);
     /* The message that follows is to name this one, not where the walk is by now. */
     if (rc != 0)
         memcpy(w->file, it->file.p, it->file.n + 1);
@@ -568,4 +570,54 @@ int answer_directory(struct builder *w)
     it = new_item(w, path, STR(""));
     it->kind = ITEM_DIRECTORY;
     return enqueue(w, it);
+}
+
+/* ---- Refining -------------------------------------------------------------------------------- */
+
+/* The item for an answer of the earlier image that lacks variants. */
+static struct item *refined_item(struct builder *w, const struct slv_again *again)
+{
+    struct slv_earlier earlier;
+    const struct prebuilt_conf *conf;
+    struct slv_request *r;
+    struct item *it;
+
+    if (!slv_build_earlier(w->b, again->path, &earlier))
+        abort();
+    r = slv_build_request(w->b, again->path);
+    conf = slv_request_conf(r, &selvage_module);
+    it = new_item(w, again->path, earlier.content_type);
+    it->kind = ITEM_FILE;
+    it->origin = earlier.origin;
+    it->negotiated = earlier.negotiated;
+    it->work.data = earlier.variants[0].data;
+    it->work.size = earlier.variants[0].size;
+    it->work.text = render_text(it->type);
+    it->cache_control = rules_cache_control(conf, it->path);
+    it->links = render_html(it->type) ? conf->links : STR("");
+    plan(w, it, &earlier, true);
+    it->cost = it->work.wanted ? it->work.size : 0;
+    slv_build_drop(w->b, &r);
+    return it;
+}
+
+/* Makes all answers of the earlier image again, with what they lack as far as is affordable. */
+int answer_refine(struct builder *w)
+{
+    struct slv_again again = { .entry = NULL };
+
+    while (slv_build_each(w->b, &again)) {
+        struct item *it;
+
+        if (again.incomplete) {
+            it = refined_item(w, &again);
+        } else {
+            it = new_item(w, again.path, STR(""));
+            it->kind = ITEM_AGAIN;
+            it->again = again;
+        }
+        if (enqueue(w, it) != 0)
+            return -1;
+    }
+    return answer_settle(w);
 }

@@ -245,6 +245,9 @@ int answer_file(struct builder *w, int dir, const char *name, const struct stat 
 /* Answers the directory at hand as its index file, which has been walked by now. */
 int answer_directory(struct builder *w);
 
+/* Makes the answers of the earlier image again, in smaller variants; instead of all the above. */
+int answer_refine(struct builder *w);
+
 /* Waits for all that is on its way. */
 int answer_settle(struct builder *w);
 

@@ -11,6 +11,7 @@
  *                    the client's address where a trusted proxy has named it
  *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_earlier_body(),
  *                    slv_build_keep(), slv_build_had(), slv_build_redirect(), slv_build_adopt(),
+ *                    slv_build_refines(), slv_build_each(), slv_build_again(),
  *                    slv_image_there(), slv_image_number(), slv_image_current(); struct
  *                    slv_prebuilt has fields, origin and incomplete; hooks image and admits,
  *                    slv_build_admits(); slv_image_answer() answers with error pages, too.

@@ -186,6 +186,26 @@ SLV_API int slv_build_keep(struct slv_build *b, struct str path, struct str cont
                            const struct slv_origin *origin, bool *kept);
 
 /*
+ * The image is only to be refined: it gets the answers of the earlier one, in the same order, and
+ * variants for those that lack them. Files are not looked at: they may have changed meanwhile.
+ */
+SLV_API bool slv_build_refines(const struct slv_build *b);
+
+/* An answer of the earlier image that is to be had again. */
+struct slv_again {
+    struct str path;
+    bool incomplete;               /* it lacks variants: slv_build_earlier() has the rest */
+    bool alias;                    /* it is that of a file under another path */
+    const void *entry;             /* the core's; NULL: before the first */
+};
+
+/* The next one. False: that was the last. */
+SLV_API bool slv_build_each(struct slv_build *b, struct slv_again *at);
+
+/* Adds it as it is, behind those that came before it. 0, or -1 as with slv_build_add(). */
+SLV_API int slv_build_again(struct slv_build *b, const struct slv_again *at);
+
+/*
  * Makes the image a copy of one in a file (selvage-pack makes them), which is verified whole:
  * instead of adding anything. max: bytes that it may have. 0; -1 after slv_log().
  */

@@ -195,14 +195,14 @@ int serve(const char *server)
 }
 
 /* Builds an image for the host at hand. */
-int make(struct made *m, const struct made *previous, bool same_config, bool thorough)
+int make(struct made *m, const struct made *previous, bool same_config, enum image_effort effort)
 {
     struct image_job job = {
         .config = config, .image = config->servers->image, .number = 9,
         .fd = memfd_create("made", MFD_CLOEXEC), .same_config = same_config,
         .previous = previous ? &previous->snapshot : NULL,
         .previous_fd = previous ? previous->fd : -1,
-        .effort = thorough ? IMAGE_THOROUGH : IMAGE_QUICK
+        .effort = effort
     };
     const char *reason = NULL;
     struct stat st;

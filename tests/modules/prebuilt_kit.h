@@ -52,7 +52,7 @@ struct made {
 };
 
 /* Builds an image for the host of the configuration at hand. 0, or -1 where it failed. */
-int make(struct made *m, const struct made *previous, bool same_config, bool thorough);
+int make(struct made *m, const struct made *previous, bool same_config, enum image_effort effort);
 void unmake(struct made *m);
 
 /* Threads that were started, files opened and bodies compressed since the last make(). */
