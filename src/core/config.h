@@ -15,6 +15,7 @@
 #include "core/conf.h"
 #include "http/exchange.h"
 
+struct tls_backend;
 struct variables;
 struct access_log;
 struct vhosts;
@@ -58,6 +59,7 @@ struct listen_addr {
     struct str text;               /* as nginx would name it: 0.0.0.0:80, [::]:80, unix:/path */
     struct vhosts *vhosts;
     const struct server *fallback; /* the default server */
+    bool tls;                      /* "ssl": connections to it are encrypted */
 };
 
 /* One socket to be opened by the master. */
@@ -96,6 +98,7 @@ struct config {
     struct slv_image *images;      /* prebuilt images to be made and mapped */
     struct server *servers, **servers_end;
     size_t server_count;
+    int64_t tls_session_timeout;   /* ms, the longest of all servers with TLS; 0: there is none */
 };
 
 /* Where a configuration comes from: the command line. */
@@ -106,6 +109,7 @@ struct config_source {
     const char *error_log;         /* -e, or NULL */
     const char *text;              /* instead of the file, which is then only a name; or NULL */
     FILE *dump;                    /* -T: write the files there; NULL: do not */
+    const struct tls_backend *tls; /* makes TLS contexts; NULL: none are made, no key is read */
 };
 
 /*
