@@ -25,6 +25,9 @@ struct tls;
 /* Makes contexts of the configuration; for struct config_source. */
 extern const struct tls_backend tls_backend;
 
+/* In a process that serves nobody: wipes private keys and ticket keys. */
+void tls_forget(const struct config *config);
+
 /* What all connections of a worker share: once before the first, and after the last. */
 void tls_worker_start(void);
 void tls_worker_stop(void);

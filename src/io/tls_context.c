@@ -352,6 +352,21 @@ static void identify(struct server *s)
     EVP_MD_CTX_free(md);
 }
 
+void tls_forget(const struct config *config)
+{
+    for (const struct server *s = config->servers; s; s = s->next) {
+        if (!s->tls)
+            continue;
+        CHECK_OBJ(s->tls, TLS_CONTEXT_MAGIC);
+        SSL_CTX_free(s->tls->ctx);
+        s->tls->ctx = NULL;
+        if (s->tls->ticket_keys)
+            explicit_bzero(s->tls->ticket_keys,
+                           s->tls->ticket_key_count * sizeof *s->tls->ticket_keys);
+    }
+    explicit_bzero(&tls_ticket_ring, sizeof tls_ticket_ring);
+}
+
 const struct tls_backend tls_backend = {
     .make = make,
     .release = release,

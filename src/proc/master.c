@@ -32,7 +32,7 @@ static ms_t next_deadline(const struct master *m)
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
     if (m->state == MASTER_RUNS)
-        next = sooner(next, m->watch_after);
+        next = sooner(next, sooner(m->watch_after, tickets_next(m)));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
         next = sooner(next, slots_next(&m->serving->slots));
     return next;
@@ -93,6 +93,8 @@ static void turn(struct master *m, struct pollset *p)
     spawn_due(m);
     publish_check(m);
     watcher_check(m);
+    if (m->state == MASTER_RUNS)
+        tickets_check(m);
     control_sweep(m->control);
     generations_collect(m);
 }
@@ -150,7 +152,8 @@ int master_run(const struct config_source *source, char *const args[], const cha
 {
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
-        .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .watch_after = MS_NEVER
+        .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .watch_after = MS_NEVER,
+        .tickets.retry_at = MS_NEVER
     };
     struct pollset p = { 0 };
 

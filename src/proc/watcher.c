@@ -175,6 +175,7 @@ static _Noreturn void watch_images(const struct generation *g, int words)
     title_set("watcher process (gen %lu)", g->number);
     speak_to_master(words);
     signals_restore();
+    tls_forget(g->config);
     if (privileges_drop(g->config->process) != 0)
         exit(EXIT_FATAL);
     begin(&w, g->config);
