@@ -194,7 +194,8 @@ int tls_load_pair(struct conf *conf, SSL_CTX *ctx, const struct tls_word *certif
     if (!pkey)
         return -1;
     ERR_clear_error();
-    if (SSL_CTX_use_PrivateKey(ctx, pkey) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+    if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), pkey) != 1
+        || SSL_CTX_use_PrivateKey(ctx, pkey) != 1) {
         conf_message(conf, SLV_LOG_EMERG, key->node, 1,
                      "the key \"%.*s\" is not that of the certificate \"%.*s\": %s",
                      STR_ARG(key->text), STR_ARG(certificate->text), tls_reason());

@@ -103,7 +103,10 @@ static int set_dhparam(const struct making *m)
     if (dh && SSL_CTX_set0_tmp_dh_pkey(m->c->ctx, dh) == 1)
         return 0;
     EVP_PKEY_free(dh);
-    return refuse(m, file, "ssl_dhparam");
+    conf_message(m->conf, SLV_LOG_EMERG, file->node, 1,
+                 "\"%.*s\" holds no usable Diffie-Hellman parameters: %s", STR_ARG(file->text),
+                 tls_reason());
+    return -1;
 }
 
 /* ssl_conf_command: last, because it may say otherwise than all the rest. */

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/tls.h"
 #include "proc/clock.h"
 #include "proc/privileges.h"
 #include "proc/signals.h"

@@ -46,7 +46,7 @@ static void write_sealed_key(void)
     EVP_PKEY_free(key);
 }
 
-/* Each mistake has its message; @ in it stands for nothing, it is looked for as it is. */
+/* Each mistake has its message. */
 static void test_mistakes(void)
 {
     static const struct { const char *conf, *message; } rows[] = {
@@ -83,7 +83,7 @@ static void test_mistakes(void)
         { PAIR "ssl_ciphers nothing;" LISTEN, "ssl_ciphers \"nothing\" failed: no cipher match" },
         { PAIR "ssl_ecdh_curve nothing;" LISTEN, "ssl_ecdh_curve \"nothing\" failed" },
         { PAIR "ssl_dhparam @none;" LISTEN, "cannot load ssl_dhparam \"" },
-        { PAIR "ssl_dhparam @ec.crt;" LISTEN, "failed: no start line" },
+        { PAIR "ssl_dhparam @ec.crt;" LISTEN, "holds no usable Diffie-Hellman parameters" },
         { PAIR "ssl_conf_command Nonsense x;" LISTEN,
           "SSL_CONF_cmd(\"Nonsense\", \"x\") failed: unknown cmd name" },
         { PAIR "ssl_conf_command Ciphersuites x;" LISTEN,
