@@ -523,6 +523,7 @@ static struct str about_tls(struct slv_request *r, enum tls_text what)
         (void)arg; \
         return about_tls(r, TLS_TEXT_##id); \
     }
+/* The getters of all of them. */
 TLS_TEXTS(X)
 #undef X
 

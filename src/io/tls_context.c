@@ -155,7 +155,9 @@ static int verified(int ok, X509_STORE_CTX *store)
     return 1;
 }
 
-/* Reads a file of certificates or lists of revoked ones into a store; sent: and names the issuers. */
+/*
+ * Reads a file of certificates or lists of revoked ones into a store. sent: and names the issuers.
+ */
 static int load_store(const struct making *m, const struct tls_word *file, const char *what,
                       bool sent)
 {

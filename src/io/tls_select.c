@@ -69,7 +69,8 @@ static int adopt(SSL *ssl, const struct tls_context *c, const struct tls_context
     if (SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(c->ctx)) != 1
         || SSL_set_max_proto_version(ssl, SSL_CTX_get_max_proto_version(c->ctx)) != 1)
         return -1;
-    if (SSL_set_ciphersuites(ssl, c->ciphersuites ? c->ciphersuites : TLS_DEFAULT_CIPHERSUITES) != 1)
+    if (SSL_set_ciphersuites(ssl, c->ciphersuites ? c->ciphersuites
+                                                  : TLS_DEFAULT_CIPHERSUITES) != 1)
         return -1;
     if (!c->curves && !first->curves)
         return 0;

@@ -29,6 +29,7 @@ static struct config *load(const char *text)
     return config;
 }
 
+/* Speaks 1.2. */
 static void only_12(SSL *ssl)
 {
     SSL_set_max_proto_version(ssl, TLS1_2_VERSION);
@@ -158,6 +159,7 @@ static void test_plain(void)
 
 /* ---- What goes wrong ------------------------------------------------------------------------- */
 
+/* Speaks 1.0 and 1.1. */
 static void old_version(SSL *ssl)
 {
     SSL_set_security_level(ssl, 0);
@@ -165,27 +167,32 @@ static void old_version(SSL *ssl)
     SSL_set_max_proto_version(ssl, TLS1_1_VERSION);
 }
 
+/* Speaks 1.2 with a cipher that is not among ours. */
 static void weak_cipher(SSL *ssl)
 {
     only_12(ssl);
     SSL_set_cipher_list(ssl, "ECDHE-ECDSA-AES128-SHA");
 }
 
+/* Has a group that is not among ours. */
 static void strange_group(SSL *ssl)
 {
     SSL_set1_groups_list(ssl, "P-521");
 }
 
+/* Offers a protocol that nobody speaks. */
 static void strange_protocol(SSL *ssl)
 {
     SSL_set_alpn_protos(ssl, (const unsigned char *)"\x03" "foo", 4);
 }
 
+/* Verifies our certificate, and knows no issuer. */
 static void trusts_nobody(SSL *ssl)
 {
     SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 }
 
+/* Asks for a host that is closed. */
 static void unknown_name(SSL *ssl)
 {
     SSL_set_tlsext_host_name(ssl, "other.example");
@@ -557,6 +564,7 @@ static void test_no_tickets(void)
 
 /* ---- Virtual hosts and clients' certificates ------------------------------------------------- */
 
+/* Asks for the second host, in other letters. */
 static void wants_second(SSL *ssl)
 {
     SSL_set_tlsext_host_name(ssl, "SECOND.example.");
@@ -584,6 +592,7 @@ static void test_names(void)
     config_free(&config);
 }
 
+/* Has no cipher for ECDSA. */
 static void only_rsa(SSL *ssl)
 {
     only_12(ssl);

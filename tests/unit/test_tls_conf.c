@@ -51,7 +51,8 @@ static void test_mistakes(void)
 {
     static const struct { const char *conf, *message; } rows[] = {
         { LISTEN, "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive" },
-        { "ssl_certificate @ec.crt;" LISTEN, "1 \"ssl_certificate\" but 0 \"ssl_certificate_key\"" },
+        { "ssl_certificate @ec.crt;" LISTEN,
+          "1 \"ssl_certificate\" but 0 \"ssl_certificate_key\"" },
         { PAIR "ssl_certificate_key @rsa.key; server { listen 8443 ssl; ssl_certificate @ec.crt; }",
           "1 \"ssl_certificate\" but 2 \"ssl_certificate_key\"" },
         { "ssl_certificate @none.crt; ssl_certificate_key @ec.key;" LISTEN,
@@ -96,9 +97,10 @@ static void test_mistakes(void)
           "has 6 bytes, a ticket key must have 48 or 80" },
         { PAIR "ssl_session_ticket_key @none;" LISTEN, "cannot load ssl_session_ticket_key \"" },
         { PAIR "ssl_buffer_size 100;" LISTEN, "value must be between 512 and 1048576" },
-        { PAIR "ssl_verify_client maybe;" LISTEN, "invalid value \"maybe\" in \"ssl_verify_client\"" },
+        { PAIR "ssl_verify_client maybe;" LISTEN,
+          "invalid value \"maybe\" in \"ssl_verify_client\"" },
         { PAIR "ssl_verify_client on;" LISTEN,
-          "no \"ssl_client_certificate\" or \"ssl_trusted_certificate\" for \"ssl_verify_client\"" },
+          "no \"ssl_client_certificate\" or \"ssl_trusted_certificate\" for \"ssl_verify" },
         { PAIR "ssl_verify_client on; ssl_client_certificate @none;" LISTEN,
           "cannot load ssl_client_certificate \"" },
         { PAIR "ssl_verify_client on; ssl_client_certificate @wrong;" LISTEN,
@@ -161,7 +163,8 @@ static void test_right(void)
         PAIR "ssl_session_cache builtin:1000 shared:SSL:10m; ssl_session_timeout 1d;" LISTEN,
         PAIR "ssl_session_cache off; ssl_session_tickets off;" LISTEN,
         PAIR "ssl_session_ticket_key @key48; ssl_session_ticket_key @key80;" LISTEN,
-        "ssl_certificate @ec.crt; ssl_certificate_key @sealed.key; ssl_password_file @right;" LISTEN,
+        "ssl_certificate @ec.crt; ssl_certificate_key @sealed.key;"
+            "ssl_password_file @right;" LISTEN,
         PAIR "ssl_verify_client optional_no_ca;" LISTEN,
         PAIR "ssl_verify_client on; ssl_trusted_certificate @ca.crt; ssl_verify_depth 3;" LISTEN,
         /* Nobody listens with TLS, so nobody looks. */
