@@ -318,6 +318,24 @@ static const char *gather(const struct iovec *iov, size_t *at, size_t *done, siz
     return tls_worker.record;
 }
 
+/*
+ * Encrypts size bytes: one record, or several where the client has asked for short ones (RFC 6066
+ * section 4).
+ */
+static int put_whole(struct tls *t, const char *data, size_t size)
+{
+    size_t n;
+
+    for (; size; data += n, size -= n) {
+        if (SSL_write_ex(t->ssl, data, size, &n) == 1)
+            continue;
+        log_error(0, "SSL_write() failed: %s", tls_reason());
+        t->stage = TLS_OVER;
+        return -1;
+    }
+    return 0;
+}
+
 ssize_t tls_put(struct tls *t, const struct iovec *iov, size_t count)
 {
     uint64_t now = coarse_now();
@@ -332,21 +350,17 @@ ssize_t tls_put(struct tls *t, const struct iovec *iov, size_t count)
     t->wrote = now;
     ERR_clear_error();
     while (put < total && put < TLS_BATCH) {
-        size_t size = record_size(t, total - put), n;
+        size_t size = record_size(t, total - put);
 
         while (done == iov[at].iov_len) {
             at++;
             done = 0;
         }
-        if (SSL_write_ex(t->ssl, gather(iov, &at, &done, size), size, &n) != 1) {
-            log_error(0, "SSL_write() failed: %s", tls_reason());
-            t->stage = TLS_OVER;
+        if (put_whole(t, gather(iov, &at, &done, size), size) != 0)
             return -1;
-        }
-        AN(n == size);
-        put += n;
+        put += size;
         if (t->flight < FIRST_FLIGHT)
-            t->flight += (uint32_t)n;
+            t->flight += (uint32_t)size;
     }
     return (ssize_t)put;
 }

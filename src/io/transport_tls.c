@@ -22,6 +22,12 @@
 /* A TLS record that begins a handshake, and what SSLv2 began with: RFC 5246 appendix E.2. */
 #define IS_TLS(byte) ((byte) == 22 || ((byte) & 0x80))
 
+/*
+ * A client that makes OpenSSL answer (new keys, pings of handshakes) and never reads the answers is
+ * let go when this much of them waits.
+ */
+#define CHATTER_MAX ((size_t)64 * 1024)
+
 /* Ciphertext that has not left. */
 static size_t unsent(const struct tls *t)
 {
@@ -125,6 +131,10 @@ static ssize_t tls_read(struct channel *ch, void *buf, size_t size)
     ch->why = t->why;
     /* That the peer does not read any more is for the next read to find out. */
     push(ch, false);
+    if (unsent(t) > t->ahead + TLS_BATCH + CHATTER_MAX) {
+        t->stage = TLS_OVER;
+        ch->why = CLOSE_TLS_ERROR;
+    }
     if (got || took == TLS_TOOK_END)
         return (ssize_t)got;
     errno = EAGAIN;

@@ -58,13 +58,20 @@ void tickets_begin(struct master *m)
     m->tickets.serial = 1;
 }
 
-ms_t tickets_next(const struct master *m)
+/* When the keys are to be rotated; MS_NEVER where nobody uses them. */
+static ms_t rotation_due(const struct master *m)
 {
     int64_t period = m->serving ? m->serving->config->tls_session_timeout : 0;
-    ms_t at = MS_NEVER;
 
-    if (period)
-        at = m->tickets.rotated + (period < PERIOD_MIN ? PERIOD_MIN : period);
+    if (!period)
+        return MS_NEVER;
+    return m->tickets.rotated + (period < PERIOD_MIN ? PERIOD_MIN : period);
+}
+
+ms_t tickets_next(const struct master *m)
+{
+    ms_t at = rotation_due(m);
+
     return m->tickets.retry_at < at ? m->tickets.retry_at : at;
 }
 
@@ -91,7 +98,7 @@ void tickets_check(struct master *m)
     CHECK_OBJ(m, MASTER_MAGIC);
     if (tickets_next(m) > clock_now())
         return;
-    if (m->tickets.retry_at == MS_NEVER) {
+    if (rotation_due(m) <= clock_now()) {
         tls_tickets_rotate();
         m->tickets.rotated = clock_now();
         m->tickets.serial++;

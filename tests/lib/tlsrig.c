@@ -274,9 +274,9 @@ static bool move_down(struct tlsrig *r)
 {
     char buf[4096];
     size_t size = r->step && r->step < sizeof buf ? r->step : sizeof buf;
-    ssize_t n = r->fd < 0 ? -1 : recv(r->fd, buf, size, 0);
+    ssize_t n = r->fd < 0 || r->deaf ? -1 : recv(r->fd, buf, size, 0);
 
-    if (n == 0 || (n < 0 && errno != EAGAIN))
+    if (!r->deaf && (n == 0 || (n < 0 && errno != EAGAIN)))
         r->server_ended = true;
     if (n <= 0)
         return false;

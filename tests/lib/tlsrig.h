@@ -46,6 +46,7 @@ struct tlsrig {
     bool opened;                   /* the handshake is over, as the server sees it */
     bool encrypted;                /* c->tls was set then */
     unsigned refuse_with;
+    bool deaf;                     /* the client reads nothing */
     bool broken;                   /* the client's OpenSSL gave up */
     unsigned long error;           /* and why */
     size_t sent;                   /* bytes by the client */

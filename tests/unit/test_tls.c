@@ -391,6 +391,53 @@ static void test_records(void)
     config_free(&config);
 }
 
+/* Wants records of 512 bytes. */
+static void short_records(SSL *ssl)
+{
+    only_12(ssl);
+    SSL_set_tlsext_max_fragment_length(ssl, TLSEXT_max_fragment_length_512);
+}
+
+/* A client that cannot take long records gets short ones. */
+static void test_short_records(void)
+{
+    struct config *config = load(usual);
+    size_t sizes[256], n;
+    struct tlsrig r;
+
+    tlsrig_open(&r, config, short_records);
+    n = ask(&r, "GET /big/50000 HTTP/1.1\r\nHost: x\r\n\r\n", sizes, 256);
+    CU_ASSERT_TRUE(r.plain.n > 50000 && n > 90);
+    for (size_t i = 0; i < n; i++)
+        CU_ASSERT_TRUE(sizes[i] <= 512);
+    tlsrig_close(&r);
+    config_free(&config);
+}
+
+/* New keys again and again, from a client that does not look at what that makes us say. */
+static void test_chatter(void)
+{
+    struct config *config = load(usual);
+    struct tlsrig r;
+    size_t rounds = 0;
+
+    tlsrig_open(&r, config, NULL);
+    tlsrig_ask(&r, get_root);
+    r.deaf = true;
+    for (; rounds < 40000 && tlsrig_reason() == CLOSE_NONE; rounds++) {
+        AN(SSL_key_update(r.ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
+        SSL_do_handshake(r.ssl);
+        if (rounds % 64 == 0)
+            tlsrig_pump(&r);
+    }
+    r.deaf = false;
+    tlsrig_hang_up(&r);
+    SUITE_CHECK(tlsrig_reason() == CLOSE_TLS_ERROR, "%s after %zu",
+                close_token(tlsrig_reason()), rounds);
+    tlsrig_close(&r);
+    config_free(&config);
+}
+
 /* A connection at rest keeps no buffer; nothing of the worker's is left over. */
 static void test_at_rest(void)
 {
@@ -679,8 +726,8 @@ int main(void)
         CU_TEST_INFO_NULL
     };
     CU_TestInfo data[] = {
-        { "large bodies", test_large }, { "records", test_records }, { "at rest", test_at_rest },
-        { "half-close", test_half_close }, { "truncated", test_truncated },
+        { "large bodies", test_large }, { "records", test_records },
+        { "short records", test_short_records }, { "chatter", test_chatter }, { "at rest", test_at_rest }, { "half-close", test_half_close }, { "truncated", test_truncated },
         { "orderly end", test_close }, { "broken answer", test_broken_answer }, CU_TEST_INFO_NULL
     };
     CU_TestInfo sessions[] = {
