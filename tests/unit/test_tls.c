@@ -422,6 +422,7 @@ static void test_chatter(void)
     size_t rounds = 0;
 
     tlsrig_open(&r, config, NULL);
+    r.limits.keepalive_timeout = MS_NEVER / 2;
     tlsrig_ask(&r, get_root);
     r.deaf = true;
     for (; rounds < 40000 && tlsrig_reason() == CLOSE_NONE; rounds++) {
