@@ -22,6 +22,7 @@
 
 struct arena;
 struct conn;
+struct proxied;
 
 /* What a connection wants, as a set; 0: nothing but time. */
 enum {
@@ -131,7 +132,8 @@ struct conn {
     /* For logs and access rules; set by the driver after conn_new(). */
     uint64_t number;
     ms_t opened;
-    struct addr peer;
+    struct addr peer;              /* who has connected; whom it speaks for is another matter */
+    struct proxied *proxied;       /* what a PROXY header named, owned; NULL: nobody */
     struct addr local;             /* family ADDR_NONE until somebody asks conn_local() */
     const void *listen;            /* struct listen_addr */
     const void *tls;               /* encrypted, and this struct server was asked for; or NULL */

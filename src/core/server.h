@@ -30,6 +30,7 @@ struct listen_line {
     bool star;                     /* a port alone, or "*": any address of both families */
     bool is_default;
     bool tls;                      /* "ssl" */
+    bool proxy_protocol;
     bool has_options;
     struct listen_options options;
     const struct conf_node *node;  /* NULL: no listen directive was there */

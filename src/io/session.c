@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "io/loop_ev.h"
+#include "io/preface.h"
 #include "io/sockaddr.h"
 #include "io/tls.h"
 
@@ -37,6 +38,7 @@ struct session {
     struct loop_timer timer;
     struct conn *c;
     struct session_host *host;
+    struct preface *preface;       /* to be read before the transport reads; NULL: nothing is */
     struct link link;
     ms_t goodbye_by;               /* the end waits so long for its last words; 0: it does not */
     bool in_turn;                  /* a wake-up now will be seen before the turn ends */
@@ -73,7 +75,10 @@ static void on_deadline(void *arg)
     struct session *s;
 
     CAST_OBJ(s, arg, SESSION_MAGIC);
-    conn_expired(s->c, loop_now(s->host->loop));
+    if (s->preface && conn_deadline(s->c) <= loop_now(s->host->loop))
+        preface_expired(s->preface, s->c);
+    else
+        conn_expired(s->c, loop_now(s->host->loop));
     take_turn(s, 0);
 }
 
@@ -110,6 +115,8 @@ static void session_end(struct session *s)
         setsockopt(s->channel.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
     loop_timer_set(host->loop, &s->timer, MS_NEVER);
+    if (s->preface)
+        preface_free(&s->preface);
     conn_free(&s->c);
     metrics_mine->closed[why == CLOSE_NONE ? CLOSE_ABORTED : why]++;
     /* After that: a handler that is told of the end may still wake the connection. */
@@ -139,6 +146,13 @@ static void open_up(struct session *s)
     s->host->opened(s->c, s->host->arg);
     if (!s->c->tls)
         tls_free(&ch->tls);
+}
+
+/* What stands in front of the transport's bytes; once it is over, there is no preface any more. */
+static void read_preface(struct session *s)
+{
+    if (preface_read(s->preface, s->channel.fd, s->c, s->host->scratch))
+        preface_free(&s->preface);
 }
 
 /* One read, into the worker's scratch. */
@@ -277,7 +291,9 @@ static void take_turn(struct session *s, int events)
     unsigned want;
 
     s->in_turn = true;
-    if (events & EV_READ)
+    if (s->preface && (events & EV_READ))
+        read_preface(s);
+    if (!s->preface && (events & EV_READ))
         fill(s);
     if (s->channel.unsent)
         s->channel.transport->flush(&s->channel);
@@ -323,6 +339,7 @@ void session_start(struct session_host *host, int fd, struct tls *tls, struct co
     };
     s->c = c;
     s->host = host;
+    s->preface = preface_new(c);
     ev_io_init(&s->io, on_event, fd, EV_READ);
     s->io.data = s;
     loop_timer_init(&s->timer, on_deadline, s);

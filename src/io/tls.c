@@ -503,7 +503,8 @@ static void shaking_free(void *state, struct conn *c, enum close_reason reason)
     struct tls *t;
 
     CAST_OBJ(t, state, TLS_MAGIC);
-    if (reason == CLOSE_NONE)
+    /* What stands in front of a handshake, and does not hold, has been told of. */
+    if (reason == CLOSE_NONE || reason == CLOSE_PROXY_HEADER)
         return;
     metrics_add(COUNTER_TLS_FAILED, 1);
     if (!t->logged)

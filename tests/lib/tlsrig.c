@@ -143,6 +143,8 @@ static void on_opened(struct conn *c, void *arg)
     current->opened = true;
     current->encrypted = c->tls != NULL;
     current->refuse_with = c->refuse_with;
+    /* Where the application looks for itself. */
+    c->listen = &current->app;
     conn_upgrade(c, &h1_adapter,
                  h1_new(&memapp_hooks, &current->limits, loop_now(host.loop)));
 }
@@ -222,7 +224,7 @@ void tlsrig_open(struct tlsrig *r, const struct config *config, void (*setup)(SS
     tls = tls_new(r->at, loop_now(host.loop) + tlsrig_patience);
     c = conn_new(&tls_adapter, tls, loop_now(host.loop));
     c->limits = &r->limits.conn;
-    c->listen = &r->app;
+    c->listen = r->at;
     session_start(&host, ends[0], tls, c);
 }
 
