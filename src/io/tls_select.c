@@ -18,9 +18,6 @@
 /* RFC 6066: one byte of type, two of length, the name. */
 #define NAME_MAX_SIZE 255
 
-/* OpenSSL's own, which cannot be asked for by name. */
-#define CURVES_AUTO "X25519:P-256:X448:P-521:P-384"
-
 /* What the servers of an address speak, best first, as RFC 7301 writes it. */
 static const unsigned char protocols[] = "\x08http/1.1\x08http/1.0";
 
@@ -57,7 +54,7 @@ static struct str asked_name(SSL *ssl, char buf[NAME_MAX_SIZE])
 }
 
 /* What SSL_set_SSL_CTX() leaves as the first context had it. */
-static int adopt(SSL *ssl, const struct tls_context *c, const struct tls_context *first)
+static int adopt(SSL *ssl, const struct tls_context *c)
 {
     if (!SSL_set_SSL_CTX(ssl, c->ctx))
         return -1;
@@ -72,9 +69,7 @@ static int adopt(SSL *ssl, const struct tls_context *c, const struct tls_context
     if (SSL_set_ciphersuites(ssl, c->ciphersuites ? c->ciphersuites
                                                   : TLS_DEFAULT_CIPHERSUITES) != 1)
         return -1;
-    if (!c->curves && !first->curves)
-        return 0;
-    return SSL_set1_curves_list(ssl, c->curves ? c->curves : CURVES_AUTO) == 1 ? 0 : -1;
+    return SSL_set1_curves_list(ssl, c->curves) == 1 ? 0 : -1;
 }
 
 /*
@@ -95,7 +90,7 @@ static int set_session_id(SSL *ssl, const struct server *s, struct str name)
 static int on_hello(SSL *ssl, int *alert, void *arg)
 {
     struct tls *t = tls_of(ssl);
-    const struct tls_context *c, *first = t->at->fallback->tls;
+    const struct tls_context *c;
     char buf[NAME_MAX_SIZE];
     struct str name = asked_name(ssl, buf);
 
@@ -108,7 +103,7 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    if ((c != first && adopt(ssl, c, first)) || set_session_id(ssl, t->server, name)) {
+    if ((c != t->at->fallback->tls && adopt(ssl, c)) || set_session_id(ssl, t->server, name)) {
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }

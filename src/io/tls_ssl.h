@@ -23,7 +23,7 @@ struct tls_context {
     enum tls_verify verify;
     bool reject;                   /* ssl_reject_handshake */
     size_t record_max;             /* ssl_buffer_size */
-    const char *curves;            /* NULL: as OpenSSL has them */
+    const char *curves;
     const char *ciphersuites;      /* of TLS 1.3, where ssl_conf_command sets them; or NULL */
     struct tls_ticket_key *ticket_keys; /* from files, the first encrypts; NULL: those of all */
     size_t ticket_key_count;

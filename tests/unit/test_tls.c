@@ -728,8 +728,10 @@ int main(void)
     };
     CU_TestInfo data[] = {
         { "large bodies", test_large }, { "records", test_records },
-        { "short records", test_short_records }, { "chatter", test_chatter }, { "at rest", test_at_rest }, { "half-close", test_half_close }, { "truncated", test_truncated },
-        { "orderly end", test_close }, { "broken answer", test_broken_answer }, CU_TEST_INFO_NULL
+        { "short records", test_short_records }, { "chatter", test_chatter },
+        { "at rest", test_at_rest }, { "half-close", test_half_close },
+        { "truncated", test_truncated }, { "orderly end", test_close },
+        { "broken answer", test_broken_answer }, CU_TEST_INFO_NULL
     };
     CU_TestInfo sessions[] = {
         { "tickets", test_resumption }, { "no tickets", test_no_tickets }, CU_TEST_INFO_NULL
