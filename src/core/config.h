@@ -15,6 +15,7 @@
 #include "core/conf.h"
 #include "http/exchange.h"
 
+struct tls_backend;
 struct variables;
 struct access_log;
 struct vhosts;
@@ -59,6 +60,7 @@ struct listen_addr {
     bool proxy_protocol;           /* connections begin with a PROXY header */
     struct vhosts *vhosts;
     const struct server *fallback; /* the default server */
+    bool tls;                      /* "ssl": connections to it are encrypted */
 };
 
 /* One socket to be opened by the master. */
@@ -97,6 +99,7 @@ struct config {
     struct slv_image *images;      /* prebuilt images to be made and mapped */
     struct server *servers, **servers_end;
     size_t server_count;
+    int64_t tls_session_timeout;   /* ms, the longest of all servers with TLS; 0: there is none */
 };
 
 /* Where a configuration comes from: the command line. */
@@ -107,6 +110,7 @@ struct config_source {
     const char *error_log;         /* -e, or NULL */
     const char *text;              /* instead of the file, which is then only a name; or NULL */
     FILE *dump;                    /* -T: write the files there; NULL: do not */
+    const struct tls_backend *tls; /* makes TLS contexts; NULL: none are made, no key is read */
 };
 
 /*

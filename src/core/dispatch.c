@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/metrics.h"
+#include "conn/conn.h"
 #include "core/access_log.h"
 #include "core/answer.h"
 #include "core/core_conf.h"
@@ -202,6 +203,21 @@ static int answer_asterisk(struct slv_request *r)
     return slv_respond_text(r, 200, STR(""), STR(""));
 }
 
+/*
+ * What the encryption says of a request for this server: a status that refuses it, or 0. A client
+ * that was shown the certificate of one server, and was asked for its own by the rules of that,
+ * must not reach another by naming it in Host.
+ */
+static int judge_tls(const struct conn *c, const struct server *server)
+{
+    if (c->refuse_with)
+        return c->refuse_with;
+    if (((const struct server *)c->tls)->tls == server->tls)
+        return 0;
+    metrics_add(COUNTER_MISDIRECTED, 1);
+    return 421;
+}
+
 /* http_hooks: headers */
 static void on_headers(struct exchange *x)
 {
@@ -216,6 +232,8 @@ static void on_headers(struct exchange *x)
     }
     realip_find(r);
     result = ctx->match_failed ? 500 : decode_path(ctx);
+    if (!result && (x->conn->tls || x->conn->refuse_with))
+        result = judge_tls(x->conn, server);
     if (!result)
         result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
     if (result != SLV_DECLINED)

@@ -413,18 +413,41 @@ static struct str get_connection_time(struct slv_request *r, void *arg)
 /* $https: "on" over TLS, else empty. */
 static struct str get_https(struct slv_request *r, void *arg)
 {
-    (void)r;
+    const struct conn *c = exchange_of(r)->conn;
+
     (void)arg;
-    return STR("");
+    return c && c->tls ? STR("on") : STR("");
 }
 
 /* $scheme */
 static struct str get_scheme(struct slv_request *r, void *arg)
 {
-    (void)r;
+    const struct conn *c = exchange_of(r)->conn;
+
     (void)arg;
-    return STR("http");
+    return c && c->tls ? STR("https") : STR("http");
 }
+
+/* Something about the encryption; without one there is nothing to tell. */
+static struct str about_tls(struct slv_request *r, enum tls_text what)
+{
+    struct exchange *x = exchange_of(r);
+
+    if (!x->conn || !x->conn->tls || !x->conn->driver->tls_text)
+        return not_found;
+    return x->conn->driver->tls_text(x->conn->driver_arg, what, &x->arena);
+}
+
+#define X(id, name) \
+    /* $ssl_name */ \
+    static struct str get_ssl_##name(struct slv_request *r, void *arg) \
+    { \
+        (void)arg; \
+        return about_tls(r, TLS_TEXT_##id); \
+    }
+/* The getters of all of them. */
+TLS_TEXTS(X)
+#undef X
 
 /* $pipe: "p" where the request came in before the one before it was answered. */
 static struct str get_pipe(struct slv_request *r, void *arg)
@@ -600,6 +623,9 @@ static struct str get_msec(struct slv_request *r, void *arg)
 }
 
 const struct variable_core variables_core[] = {
+#define X(id, name) { "ssl_" #name, get_ssl_##name, true, NULL },
+    TLS_TEXTS(X)
+#undef X
     { "arg_", get_arg, true, NULL },
     { "args", get_args, true, set_args },
     { "body_bytes_sent", get_body_bytes_sent, true, NULL },

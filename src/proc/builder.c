@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "core/images.h"
+#include "io/tls.h"
 #include "proc/privileges.h"
 #include "proc/signals.h"
 #include "proc/title.h"
@@ -44,6 +45,7 @@ static _Noreturn void build(struct master *m, struct generation *g, enum image_e
         logs_take_stderr(g->config);
     logs_use(g->config);
     signals_restore();
+    tls_forget(g->config);
     if (privileges_drop(g->config->process) != 0)
         exit(EXIT_FATAL);
     /* Nobody would take what it makes, and it has the listening sockets open. */

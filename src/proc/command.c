@@ -164,6 +164,10 @@ static void status(struct master *m, struct control_client *client)
     print(client, "connections  %llu open, %llu accepted", (unsigned long long)metrics_open(&sum),
           (unsigned long long)sum.counter[COUNTER_CONNECTIONS]);
     print(client, "requests     %llu", (unsigned long long)sum.counter[COUNTER_REQUESTS]);
+    print(client, "handshakes   %llu full, %llu resumed, %llu failed",
+          (unsigned long long)sum.counter[COUNTER_TLS_FULL],
+          (unsigned long long)sum.counter[COUNTER_TLS_RESUMED],
+          (unsigned long long)sum.counter[COUNTER_TLS_FAILED]);
     LIST_EACH(at, after, &m->children) {
         const struct child *c = LIST_ITEM(at, struct child, link);
 

@@ -34,7 +34,7 @@ static ms_t next_deadline(const struct master *m)
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
     if (m->state == MASTER_RUNS)
-        next = sooner(next, sooner(m->watch_after, m->publish.retry_at));
+        next = sooner(sooner(next, tickets_next(m)), sooner(m->watch_after, m->publish.retry_at));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
         next = sooner(next, slots_next(&m->serving->slots));
     return next;
@@ -95,6 +95,8 @@ static void turn(struct master *m, struct pollset *p)
     spawn_due(m);
     publish_check(m);
     watcher_check(m);
+    if (m->state == MASTER_RUNS)
+        tickets_check(m);
     control_sweep(m->control);
     generations_collect(m);
 }
@@ -153,7 +155,7 @@ int master_run(const struct config_source *source, char *const args[], const cha
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
         .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .publish.retry_at = MS_NEVER,
-        .watch_after = MS_NEVER
+        .watch_after = MS_NEVER, .tickets.retry_at = MS_NEVER
     };
     struct pollset p = { 0 };
 

@@ -139,6 +139,7 @@ int start(struct master *m)
     if (!config->process->master_process)
         serve_alone(m, g);
     metrics_share();
+    tickets_begin(m);
     m->reload.generation = g;
     reload_build(m);
     return 0;

@@ -15,6 +15,7 @@
  *   watcher.c      the process that notices when their sources change
  *   command.c      questions that come by the control socket
  *   upgrade.c      another binary takes over
+ *   tickets.c      the keys of TLS session tickets
  *   logs.c         where the master's own lines go; opening log files anew
  *
  * The master changes its state in one place at a time: callbacks of descriptors note what they have
@@ -51,6 +52,7 @@ struct child {
     int words;                     /* what it says: last words of a worker, lines of the others */
     uint64_t swaps_sent;           /* of a worker: serial of the last image that it was sent */
     unsigned swaps_waiting;        /* images that it was sent and has not answered for */
+    uint64_t tickets_sent;         /* of a worker: serial of the ticket keys it has */
     bool ready;                    /* of a worker: it serves */
     bool drains;                   /* of a worker: it accepts no more */
     bool leaving;                  /* it was told to end */
@@ -122,6 +124,13 @@ struct publish {
                                       that has been put off, 0: not yet */
 };
 
+/* Ticket keys. */
+struct tickets {
+    uint64_t serial;               /* of the ring */
+    ms_t rotated;
+    ms_t retry_at;                 /* a worker could not be told; MS_NEVER */
+};
+
 enum master_state { MASTER_RUNS, MASTER_QUITS, MASTER_TERMINATES };
 
 struct master {
@@ -137,6 +146,7 @@ struct master {
     unsigned long last_number;
     struct reload reload;
     struct publish publish;
+    struct tickets tickets;
     struct link shelves;
     ms_t watch_after;              /* a watcher that has ended is replaced not before */
     bool started;                  /* the first generation has been ready */
@@ -374,6 +384,20 @@ void upgrade_begin(struct master *m);
 
 /* The new binary has ended. */
 void upgrade_ended(struct master *m);
+
+/* ---- tickets.c ------------------------------------------------------------------------------ */
+
+/* The first keys, or those of the old binary. Before anything is forked. */
+void tickets_begin(struct master *m);
+
+/* When tickets_check() has something to do; MS_NEVER. */
+ms_t tickets_next(const struct master *m);
+
+/* Rotates the keys when it is time, and hands them to all workers. */
+void tickets_check(struct master *m);
+
+/* In the child that is about to become the new program: leaves the keys to it. */
+void tickets_leave(void);
 
 /* ---- logs.c --------------------------------------------------------------------------------- */
 

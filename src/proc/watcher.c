@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/tls.h"
 #include "proc/clock.h"
 #include "proc/privileges.h"
 #include "proc/signals.h"
@@ -175,6 +176,7 @@ static _Noreturn void watch_images(const struct generation *g, int words)
     title_set("watcher process (gen %lu)", g->number);
     speak_to_master(words);
     signals_restore();
+    tls_forget(g->config);
     if (privileges_drop(g->config->process) != 0)
         exit(EXIT_FATAL);
     begin(&w, g->config);

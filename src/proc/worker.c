@@ -9,6 +9,7 @@
 #include "io/listen.h"
 #include "io/loop.h"
 #include "io/service.h"
+#include "io/tls_tickets.h"
 #include "proc/channel.h"
 #include "proc/logs.h"
 #include "proc/privileges.h"
@@ -20,6 +21,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /*
@@ -197,6 +199,14 @@ static void take_image(struct worker *w, const struct channel_message *m, int pa
     loop_work(w->loop);
 }
 
+/* The master has rotated the keys of session tickets. */
+static void take_tickets(struct channel_message *m)
+{
+    memcpy(&tls_ticket_ring, m->secret, sizeof tls_ticket_ring);
+    explicit_bzero(m->secret, sizeof m->secret);
+    AN(tls_ticket_ring.count <= TLS_TICKET_KEYS);
+}
+
 /* Something has come from the master, or it has gone. */
 static void on_channel(void *arg)
 {
@@ -213,6 +223,8 @@ static void on_channel(void *arg)
             take_log(w, message.fd, passed);
         else if (message.what == CHANNEL_IMAGE)
             take_image(w, &message, passed);
+        else if (message.what == CHANNEL_TICKETS)
+            take_tickets(&message);
     }
     if (got == CHANNEL_CLOSED) {
         log_alert(0, "the master process has gone");

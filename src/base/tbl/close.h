@@ -29,6 +29,15 @@
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
     X(DIED,             "worker_died",      true,  "the worker process died") \
     X(PROXY_HEADER,     "proxy_header",     true,  "no valid header of the PROXY protocol") \
-    X(OVERLOAD,         "overload",         true,  "no free worker connection")
+    X(OVERLOAD,         "overload",         true,  "no free worker connection") \
+    X(TLS_TIMEOUT,      "tls_timeout",      true,  "TLS handshake not complete in time") \
+    X(TLS_CUT,          "tls_cut",          true,  "the client closed inside the TLS handshake") \
+    X(TLS_VERSION,      "tls_version",      true,  "no TLS version in common") \
+    X(TLS_CIPHER,       "tls_cipher",       true,  "no TLS cipher, group or signature in common") \
+    X(TLS_ALPN,         "tls_alpn",         true,  "no application protocol in common") \
+    X(TLS_REJECTED,     "tls_rejected",     false, "refused by ssl_reject_handshake") \
+    X(TLS_ALERT,        "tls_alert",        true,  "the client gave the TLS handshake up") \
+    X(TLS_MALFORMED,    "tls_malformed",    true,  "malformed TLS handshake") \
+    X(TLS_ERROR,        "tls_error",        true,  "malformed TLS record, or an alert")
 
 #endif

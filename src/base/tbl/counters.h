@@ -17,6 +17,11 @@
     X(STATUS_5XX,    "responses_5xx_total",         "Requests that ended with a status 5xx.") \
     X(IMAGE_ANSWERS, "prebuilt_answers_total",      "Answers from prebuilt images.") \
     X(IMAGE_304,     "prebuilt_not_modified_total", "Of them, those that were 304.") \
-    X(IMAGE_SWAPS,   "prebuilt_swaps_total",        "Prebuilt images put in place by workers.")
+    X(IMAGE_SWAPS,   "prebuilt_swaps_total",        "Prebuilt images put in place by workers.") \
+    X(TLS_FULL,      "tls_handshakes_full_total",   "TLS handshakes with a new session.") \
+    X(TLS_RESUMED,   "tls_handshakes_resumed_total", "TLS handshakes that resumed a session.") \
+    X(TLS_FAILED,    "tls_handshakes_failed_total", "TLS handshakes that came to nothing.") \
+    X(TLS_PLAIN,     "tls_plain_connections_total", "Connections without TLS to a TLS address.") \
+    X(MISDIRECTED,   "misdirected_requests_total",  "Requests for a host of another TLS context.")
 
 #endif
