@@ -15,6 +15,7 @@
 #include "core/conf.h"
 #include "http/exchange.h"
 
+struct offer;
 struct variables;
 struct access_log;
 struct vhosts;
@@ -94,6 +95,7 @@ struct config {
     struct log_file **log_files;   /* every one that this configuration names */
     size_t log_file_count;
     struct slv_image *images;      /* prebuilt images to be made and mapped */
+    struct offer *offers;          /* what modules have for each other */
     struct server *servers, **servers_end;
     size_t server_count;
 };
