@@ -141,16 +141,15 @@ static enum frame_event read_head(struct frame_reader *r, const char *data, size
 
     if (r->have || n < FRAME_HEAD_MAX) {
         /* It may not be all there: what has come is put together. */
-        size_t want = 2;
+        size_t want = r->have < 2 ? 2 : head_size(r->head);
 
         while (got < n && r->have < want) {
             r->head[r->have++] = (uint8_t)data[got++];
-            if (r->have == 2) {
-                if (judge_start(r, r->head, piece) == FRAME_FAULT)
-                    return FRAME_FAULT;
-            }
-            if (r->have >= 2)
-                want = head_size(r->head);
+            if (r->have != 2)
+                continue;
+            if (judge_start(r, r->head, piece) == FRAME_FAULT)
+                return FRAME_FAULT;
+            want = head_size(r->head);
         }
         *used = got;
         if (r->have < want)
