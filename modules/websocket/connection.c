@@ -1,9 +1,9 @@
 /*
  * connection.c - a WebSocket connection: frames into messages, and the way to its end.
  *
- * It is OPEN until either side says Close. Where that was the server, it is CLOSING: data is dropped
- * until the peer's Close comes, or its time is up. Where both have spoken, or a rule was broken, it
- * is OVER: the tunnel writes what is queued, and closes.
+ * It is OPEN until either side says Close. Where that was the server, it is CLOSING: data is
+ * dropped until the peer's Close comes, or its time is up. Where both have spoken, or a rule was
+ * broken, it is OVER: the tunnel writes what is queued, and closes.
  */
 #include "connection.h"
 
@@ -162,7 +162,7 @@ static enum slv_end end_for(unsigned code)
     }
 }
 
-/* The peer broke a rule, or nothing more can be done for it: Close, and no waiting for an answer. */
+/* The peer broke a rule, or there is nothing to go on with: Close, and an answer is not awaited. */
 static void fail(struct ws *ws, unsigned code, const char *what)
 {
     if (ws->state == WS_OVER)

@@ -102,8 +102,8 @@ int64_t deflate_held(void)
 /* ---- Streams -------------------------------------------------------------------------------- */
 
 /*
- * A stream that inflates. Senders that use zlib take 9 bits where 8 were agreed, and nothing is lost
- * by letting them.
+ * A stream that inflates. Senders that use zlib take 9 bits where 8 were agreed, and nothing is
+ * lost by letting them.
  */
 static z_stream *take_inflate(int window)
 {

@@ -33,8 +33,8 @@ struct deflate_terms {
 enum { DEFLATE_ANSWER_MAX = 160 };
 
 /*
- * Looks through the offers of one Sec-WebSocket-Extensions value and takes the first acceptable one,
- * unless terms hold an agreement already. Returns 0, or -1 where the value is malformed.
+ * Looks through the offers of one Sec-WebSocket-Extensions value and takes the first acceptable
+ * one, unless terms hold an agreement already. Returns 0, or -1 where the value is malformed.
  */
 int deflate_negotiate(struct str value, const struct deflate_settings *settings,
                       struct deflate_terms *terms);
@@ -70,7 +70,7 @@ void bytes_add(struct bytes *b, const char *data, size_t n);
 void bytes_reserve(struct bytes *b, size_t n);
 void bytes_free(struct bytes *b);
 
-/* Appends what a piece of a compressed message says; ends: it is the last piece. max bounds out->n. */
+/* Appends what a piece of a compressed message says; ends: the last one. max bounds out->n. */
 enum inflate_result deflate_read(struct deflate *d, const char *data, size_t n, bool ends,
                                  size_t max, struct bytes *out);
 

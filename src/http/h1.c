@@ -5,8 +5,8 @@
  * h->cur is the one in the first three; "flying" are those whose answers are queued whole and
  * wait for the socket. Views of a request point into bytes that the driver owns until the end of
  * the turn; then h1_settle() moves what is still needed: an unfinished head to h->partial, a
- * finished one to its exchange's arena. An exchange whose answer is a 101 leaves with the connection:
- * see tunnel.h.
+ * finished one to its exchange's arena. An exchange whose answer is a 101 leaves with the
+ * connection: see tunnel.h.
  */
 #include "http/h1.h"
 
@@ -321,8 +321,8 @@ static void settle_exchange(struct exchange *x)
 }
 
 /*
- * Hands the connection to the protocol that cur's 101 has promised, once no earlier answer is on its
- * way. h is gone then.
+ * Hands the connection to the protocol that cur's 101 has promised, once no earlier answer is on
+ * its way. h is gone then.
  */
 static void upgrade(struct h1 *h, struct conn *c, ms_t now)
 {

@@ -7,7 +7,7 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.2  upgrade.h: slv_upgrade() and the tunnel; websocket.h; slv_offer(), slv_offered()
+ *   2026-11-26  1.2  upgrade.h with slv_upgrade(), websocket.h, slv_offer(), slv_offered()
  *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had(),
  *                    slv_build_redirect(), slv_build_adopt(), slv_image_there(),
  *                    slv_image_number(), slv_image_current(); struct slv_prebuilt has fields,

@@ -59,8 +59,8 @@ struct slv_ws_api {
 };
 
 /*
- * Sends a message: copied, compressed where that was agreed. Text must be valid UTF-8. Returns 0, or
- * -1 where the connection is being closed, also because more than websocket_buffer waits.
+ * Sends a message: copied, compressed where that was agreed. Text must be valid UTF-8. Returns 0,
+ * or -1 where the connection is being closed, also because more than websocket_buffer waits.
  */
 static inline int slv_ws_send(struct slv_ws *ws, enum slv_ws_kind kind, const void *data, size_t n)
 {
@@ -78,8 +78,8 @@ static inline int slv_ws_send_prepared(struct slv_ws *ws, const void *frames, si
 }
 
 /*
- * From on_message, once: sends data back, all or its first n bytes, as the handler has changed it. It
- * is not copied, and not the handler's any more.
+ * From on_message, once: sends data back, all or its first n bytes, as the handler has changed it.
+ * It is not copied, and not the handler's any more.
  */
 static inline int slv_ws_send_back(struct slv_ws *ws, enum slv_ws_kind kind, char *data, size_t n)
 {
@@ -93,8 +93,8 @@ static inline size_t slv_ws_waiting(const struct slv_ws *ws)
 }
 
 /*
- * Begins to close: code is 1000 to 1014 or 3000 to 4999, and may be sent; reason is UTF-8 and cut to
- * 123 bytes. Nothing can be sent afterwards; on_close follows.
+ * Begins to close: code is 1000 to 1014 or 3000 to 4999, and may be sent; reason is UTF-8 and cut
+ * to 123 bytes. Nothing can be sent afterwards; on_close follows.
  */
 static inline void slv_ws_close(struct slv_ws *ws, unsigned code, struct str reason)
 {

@@ -6,6 +6,7 @@
 #define UP "| Upgraded"
 #define WRONG "88#1002 | Closing protocol_error"
 #define BYE " 88#1000"
+#define ALPHABET "abcdefghijklmnopqrstuvw"
 #define DONE "88#1000 | Closing upgrade_done"
 
 /* Payloads of all sizes of heads, as text and as bytes (RFC 6455 section 5.2). */
@@ -65,7 +66,8 @@ static void test_pings(void)
     static const struct wsrow rows[] = {
         R("no payload", "89''", "8a'' " UP),
         R("text", "89'Hello, world!'", "8a'Hello, world!' " UP),
-        R("bytes", "89{00 ff fe fd fc fb 00 ff}", "8a'\\x00\\xff\\xfe\\xfd\\xfc\\xfb\\x00\\xff' " UP),
+        R("bytes", "89{00 ff fe fd fc fb 00 ff}",
+          "8a'\\x00\\xff\\xfe\\xfd\\xfc\\xfb\\x00\\xff' " UP),
         R("125 bytes", "89*125", "8a*125 " UP),
         R("126 bytes", "89*126", WRONG),
         R("a pong that nobody asked for", "8a''", UP),
@@ -163,16 +165,15 @@ static void set_limits(struct wskit *k)
 static void test_limits(void)
 {
     static const struct wsrow rows[] = {
-        R("a frame as long as it may be", "82*60", "82'abcdefghijklmnopqrstuvwabcdefghijklmnopqrstuv"
-          "wabcdefghijklmn' " UP),
+        R("a frame as long as it may be", "82*60", "82'" ALPHABET ALPHABET "abcdefghijklmn' " UP),
         R("one byte more", "82*61", "88#1009 | Closing message_too_large"),
         R("before its payload", "[82 bd 00 00 00 00]", "88#1009 | Closing message_too_large"),
         R("a message as long as it may be", "02*60 80*40", "82?100 " UP),
         R("one byte more in the last frame", "02*60 80*41",
           "88#1009 | Closing message_too_large"),
         R("many small ones", "02*60 00*39 00'x' 00'' 80'y'", "88#1009 | Closing message_too_large"),
-        R("pings do not count", "02*60 89*59 80*40", "8a'abcdefghijklmnopqrstuvwabcdefghijklmnopqrs"
-          "tuvwabcdefghijklm' 82?100 " UP),
+        R("pings do not count", "02*60 89*59 80*40",
+          "8a'" ALPHABET ALPHABET "abcdefghijklm' 82?100 " UP),
     };
 
     wskit_rows(rows, COUNT(rows), set_limits);

@@ -18,8 +18,8 @@
 #ifndef SLV_WEBSOCKET_KIT_H
 #define SLV_WEBSOCKET_KIT_H
 
-#include "connection.h"
-#include "frame.h"
+#include "../../modules/websocket/connection.h"
+#include "../../modules/websocket/frame.h"
 #include "memconn.h"
 #include "suite.h"
 

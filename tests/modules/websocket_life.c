@@ -329,7 +329,7 @@ static void test_prepared(void)
     wskit_free(&k);
 }
 
-/* A handler closes: its code and reason, cut between characters; then the peer's Close is awaited. */
+/* A handler closes with a code and a reason, which is cut between characters, and awaits Close. */
 static void test_handler_closes(void)
 {
     struct wskit k;

@@ -3,7 +3,7 @@
  */
 #include "websocket_kit.h"
 
-#include "utf8.h"
+#include "../../modules/websocket/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
