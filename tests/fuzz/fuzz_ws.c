@@ -188,7 +188,8 @@ static void check_output(const struct peer *p, bool broken)
         promise(f[0] == 0x81 || f[0] == 0x82 || f[0] == 0x88 || f[0] == 0x89 || f[0] == 0x8a
                 || ((f[0] == 0xc1 || f[0] == 0xc2) && p->terms.agreed));
         closed = f[0] == 0x88;
-        promise(!closed || size == 0 || (size >= 2 && frame_code_valid(f[head] << 8 | f[head + 1])));
+        promise(!closed || size == 0
+                || (size >= 2 && frame_code_valid((unsigned)f[head] << 8 | f[head + 1])));
         if (head + size > left) {
             promise(broken);
             return;
