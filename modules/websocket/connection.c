@@ -332,28 +332,33 @@ static void begin_bytes(struct ws *ws, size_t expected)
     ws->message.n = HEADROOM;
 }
 
-/* A piece of a compressed message. False: the connection is over. */
+/*
+ * A piece of a compressed message. False: the connection is over. What came out before something
+ * was wrong is looked at first, so that the verdict does not depend on how the bytes arrived.
+ */
 static bool inflate_piece(struct ws *ws, const struct frame_piece *piece, bool ends)
 {
-    size_t before;
+    size_t max = HEADROOM + (size_t)ws->settings->max_message, before, after;
     enum inflate_result result;
 
     begin_bytes(ws, piece->n * 2 + 64);
     before = ws->message.n;
-    result = deflate_read(ws->deflate, piece->data, piece->n, ends,
-                          HEADROOM + (size_t)ws->settings->max_message, &ws->message);
+    result = deflate_read(ws->deflate, piece->data, piece->n, ends, max, &ws->message);
+    after = ws->message.n < max ? ws->message.n : max;
+    if (!check_text(ws, ws->message.p + before, after - before, ends && result == INFLATE_OK))
+        return false;
     switch (result) {
     case INFLATE_OK:
-        return check_text(ws, ws->message.p + before, ws->message.n - before, ends);
+        return true;
     case INFLATE_FULL:
         fail(ws, CODE_TOO_LARGE, "a message is beyond websocket_max_message");
-        return false;
+        break;
     case INFLATE_BAD:
         fail(ws, CODE_DATA, "a compressed message is malformed");
-        return false;
+        break;
     case INFLATE_MEMORY:
         fail(ws, CODE_TRY_LATER, "no memory is left for compressed messages");
-        return false;
+        break;
     }
     return false;
 }
