@@ -163,6 +163,9 @@ void exchange_free(struct exchange **x);
  */
 void exchange_end(struct exchange *x, enum close_reason reason);
 
+/* Room for one more field at the end of x->fields, counted already; NULL: there are too many. */
+struct slv_header *exchange_add_field(struct exchange *x);
+
 /* Takes an exchange back from what modules hold. */
 static inline struct exchange *exchange_of(const struct slv_request *r)
 {

@@ -7,6 +7,7 @@
 #include "proc/clock.h"
 #include "proc/control.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,8 +118,9 @@ bool asker_ask(const char *pid_path, const char *question, const char *refused, 
     if (fd < 0)
         return false;
     AN(size < CONTROL_QUESTION_MAX - 1);
-    if (send(fd, question, size, MSG_NOSIGNAL) != (ssize_t)size
-        || send(fd, "\n", 1, MSG_NOSIGNAL) != 1) {
+    /* Whoever is turned away may have been told why before he has asked. */
+    if ((send(fd, question, size, MSG_NOSIGNAL) != (ssize_t)size
+         || send(fd, "\n", 1, MSG_NOSIGNAL) != 1) && errno != EPIPE && errno != ECONNRESET) {
         close(fd);
         return false;
     }
