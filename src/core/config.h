@@ -16,6 +16,7 @@
 #include "http/exchange.h"
 
 struct tls_backend;
+struct offer;
 struct variables;
 struct access_log;
 struct vhosts;
@@ -97,6 +98,7 @@ struct config {
     struct log_file **log_files;   /* every one that this configuration names */
     size_t log_file_count;
     struct slv_image *images;      /* prebuilt images to be made and mapped */
+    struct offer *offers;          /* what modules have for each other */
     struct server *servers, **servers_end;
     size_t server_count;
     int64_t tls_session_timeout;   /* ms, the longest of all servers with TLS; 0: there is none */

@@ -2,6 +2,7 @@
  * host.c - the functions that modules may call: each a thin door to the room that does the work.
  */
 #include "base/check.h"
+#include "base/metrics.h"
 #include "conn/conn.h"
 #include "core/answer.h"
 #include "core/core_conf.h"
@@ -11,6 +12,9 @@
 #include "http/h1.h"
 #include "http/negotiate.h"
 #include "http/respond.h"
+#include "http/token.h"
+
+#include <sys/random.h>
 
 struct str slv_header_find(const struct slv_request *r, struct str name)
 {
@@ -102,6 +106,53 @@ int slv_respond_wire(struct slv_request *r, const struct slv_wire *wire)
     }
     respond_wire(x, wire);
     return SLV_DONE;
+}
+
+bool slv_upgrade_offered(const struct slv_request *r, struct str token)
+{
+    const struct exchange *x = exchange_of(r);
+
+    return x->upgrade && token_list_has(exchange_list(x, SLV_H_UPGRADE), token);
+}
+
+int slv_upgrade(struct slv_request *r, const struct slv_protocol *protocol, void *state)
+{
+    static const struct slv_response none = { .status = 101 };
+    struct exchange *x = exchange_of(r);
+    bool later;
+
+    AN(protocol != NULL && state != NULL);
+    if (!unanswered(x) || !slv_upgrade_offered(r, str_of(protocol->name)))
+        return -1;
+    later = x->answer == ANSWER_LATER;
+    answer_fields(r, &none, 101);
+    respond_upgrade(x, protocol, state);
+    metrics_add(COUNTER_UPGRADES, 1);
+    if (later)
+        h1_wake(x);
+    return SLV_DONE;
+}
+
+/* A number below a bound that nobody can foresee; where the kernel has none to give, 0. */
+static uint64_t random_below(uint64_t bound)
+{
+    uint64_t number = 0;
+
+    if (bound == 0 || getrandom(&number, sizeof number, GRND_NONBLOCK) < 0)
+        return 0;
+    return number % bound;
+}
+
+int64_t slv_drain_delay(const struct slv_request *r)
+{
+    const struct context *ctx = context_of(r);
+    int64_t window = ctx->core->drain_window;
+    int64_t limit = ctx->config->process->worker_shutdown_timeout;
+
+    /* Whoever is sent away last still needs time to say goodbye. */
+    if (window > limit - limit / 4)
+        window = limit - limit / 4;
+    return (int64_t)random_below((uint64_t)window);
 }
 
 void slv_write(struct slv_request *r, const void *data, size_t size)

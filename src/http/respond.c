@@ -307,6 +307,29 @@ void respond_end(struct exchange *x)
     x->answer = ANSWER_COMPLETE;
 }
 
+void respond_upgrade(struct exchange *x, const struct slv_protocol *protocol, void *state)
+{
+    struct str start, fields;
+    struct outq *q;
+
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    AN(x->conn != NULL && x->upgrade && !x->protocol);
+    AN(x->answer == ANSWER_NONE || x->answer == ANSWER_LATER);
+    q = &x->conn->out;
+    x->status = 101;
+    x->content_length_out = -1;
+    start = arena_printf(&x->arena, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\n"
+                         "Connection: Upgrade\r\n", protocol->name);
+    fields = respond_fields(x, FRAMING_NONE);
+    x->out_begin = outq_end(q);
+    x->head_out = start.n + fields.n;
+    outq_add(q, start.p, start.n, OUTQ_HELD);
+    outq_add(q, fields.p, fields.n, OUTQ_HELD);
+    x->protocol = protocol;
+    x->protocol_state = state;
+    x->answer = ANSWER_UPGRADED;
+}
+
 void respond_abandon(struct exchange *x)
 {
     CHECK_OBJ(x, EXCHANGE_MAGIC);

@@ -38,6 +38,9 @@ struct str respond_fields(struct exchange *x, enum framing framing);
 void respond_write(struct exchange *x, const void *data, size_t size);
 void respond_end(struct exchange *x);
 
+/* 101, with the fields added so far: protocol will speak behind it. Takes state. */
+void respond_upgrade(struct exchange *x, const struct slv_protocol *protocol, void *state);
+
 /* No answer: the connection is closed as it is. */
 void respond_abandon(struct exchange *x);
 

@@ -7,6 +7,7 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
+ *   2026-11-26  1.3  upgrade.h with slv_upgrade(), websocket.h, slv_offer(), slv_offered()
  *   2026-11-26  1.2  network.h: slv_network_parse(), slv_network_has(); slv_request_peer() gives
  *                    the client's address where a trusted proxy has named it
  *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_earlier_body(),
@@ -24,9 +25,10 @@
 #include <selvage/conf.h>
 #include <selvage/request.h>
 #include <selvage/snapshot.h>
+#include <selvage/upgrade.h>
 
 #define SLV_ABI_MAJOR 1
-#define SLV_ABI_MINOR 2
+#define SLV_ABI_MINOR 3
 #define SLV_MODULE_MAGIC 0x53656c76u
 
 /* Log levels as nginx's. */
@@ -127,6 +129,17 @@ SLV_API const void *slv_request_conf(const struct slv_request *r, const struct s
 /* Writes to the error log; r may be NULL. error is an errno value or 0. */
 SLV_API void slv_log(const struct slv_request *r, enum slv_level level, int error,
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- Modules that build on modules ----------------------------------------------------------- */
+
+/*
+ * From the load hook: other modules may use this table of functions; its header says what is behind
+ * the name, and its version is part of the name. 0, or -1 after an error: the name is taken.
+ */
+SLV_API int slv_offer(struct slv_conf *cf, const char *name, const void *table);
+
+/* What was offered under that name; NULL: nothing was. From setters and the finish hook. */
+SLV_API const void *slv_offered(const struct slv_conf *cf, const char *name);
 
 /* ---- What the core knows of the location that serves a request ------------------------------ */
 

@@ -25,6 +25,12 @@
     X(HANDLER,          "handler_error",    true,  "the answer broke off") \
     X(REFUSED,          "refused",          false, "closed without an answer as configured (444)") \
     X(BODY_UNREAD,      "body_unread",      false, "answered before a long body was read") \
+    X(UPGRADE_DONE,     "upgrade_done",     false, "closed in order by the protocol after HTTP") \
+    X(PROTOCOL,         "protocol_error",   true,  "the client broke the protocol after HTTP") \
+    X(BAD_DATA,         "bad_data",         true,  "a message that its type does not allow") \
+    X(MESSAGE_TOO_LARGE, "message_too_large", true, "a message beyond its limit") \
+    X(SLOW_READER,      "slow_reader",      true,  "the client took less than it was sent") \
+    X(SILENT,           "ping_timeout",     true,  "no sign of life after a ping") \
     X(DRAINED,          "drained",          false, "this worker is being replaced or stopped") \
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
     X(DIED,             "worker_died",      true,  "the worker process died") \

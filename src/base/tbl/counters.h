@@ -15,6 +15,7 @@
     X(STATUS_3XX,    "responses_3xx_total",         "Requests that ended with a status 3xx.") \
     X(STATUS_4XX,    "responses_4xx_total",         "Requests that ended with a status 4xx.") \
     X(STATUS_5XX,    "responses_5xx_total",         "Requests that ended with a status 5xx.") \
+    X(UPGRADES,      "upgrades_total",              "Upgrades to another protocol.") \
     X(IMAGE_ANSWERS, "prebuilt_answers_total",      "Answers from prebuilt images.") \
     X(IMAGE_304,     "prebuilt_not_modified_total", "Of them, those that were 304.") \
     X(IMAGE_SWAPS,   "prebuilt_swaps_total",        "Prebuilt images put in place by workers.") \
