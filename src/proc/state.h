@@ -34,6 +34,8 @@
 
 #include <sys/types.h>
 
+struct hub;
+
 enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_BINARY };
 
 /* A process that was started and has not been reaped. */
@@ -147,6 +149,7 @@ struct master {
     int signal_fd;
     /* tells the process that was started by hand; -1: nobody waits */
     int started_fd;
+    struct hub *hub;               /* NULL: none could be made */
     struct control *control;       /* NULL: none could be opened */
 };
 

@@ -28,6 +28,7 @@
     X(DRAINED,          "drained",          false, "this worker is being replaced or stopped") \
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
     X(DIED,             "worker_died",      true,  "the worker process died") \
+    X(SLOW,             "slow_subscriber",  true,  "the client was too slow for its channel") \
     X(OVERLOAD,         "overload",         true,  "no free worker connection")
 
 #endif
