@@ -12,7 +12,8 @@ static int answer_json(struct slv_request *r, int status, struct str text)
 
 int stream_publish(struct slv_request *r, const struct stream_conf *c)
 {
-    struct str type = slv_header_in(r, SLV_H_CONTENT_TYPE), binary = STR("application/octet-stream");
+    struct str type = slv_header_in(r, SLV_H_CONTENT_TYPE);
+    struct str binary = STR("application/octet-stream");
     struct slv_hub_post post = { .data = slv_request_body(r), .rate = (unsigned)c->rate };
     enum slv_hub_result result;
     uint64_t id;

@@ -122,6 +122,7 @@ enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hu
 /* Bytes behind a place. */
 uint64_t hub_lag(struct hub *h, const struct hub_place *place);
 
+/* What a channel has; as slv_hub_presence(). */
 enum slv_hub_result hub_presence(struct hub *h, struct str name, const struct hub_bounds *bounds,
                                  int64_t now, struct slv_hub_presence *out);
 

@@ -207,7 +207,7 @@ enum slv_hub_result hub_publish(struct hub *h, const struct slv_hub_post *post,
 
 /* ---- Subscribers ----------------------------------------------------------------------------- */
 
-/* The position of a message that the ring has: from the history's begin on, or from further back. */
+/* The position of a message that the ring has; what the history has is found sooner. */
 static uint64_t find(const struct hub *h, const struct hub_channel *c, uint64_t id)
 {
     uint64_t at = c->oldest_at, there = c->oldest_id;

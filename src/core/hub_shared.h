@@ -88,18 +88,21 @@ static inline void hub_step(const struct hub *h)
         h->step(h->step_arg);
 }
 
+/* The seat of that number. */
 static inline struct hub_seat *hub_seat(const struct hub *h, unsigned i)
 {
     AN(i < h->seats);
     return (struct hub_seat *)(void *)(h->seat_base + i * h->seat_stride);
 }
 
+/* The channel of that number. */
 static inline struct hub_channel *hub_channel(const struct hub *h, uint64_t i)
 {
     AN(i < h->channels);
     return (struct hub_channel *)(void *)(h->channel_base + i * h->channel_stride);
 }
 
+/* The number of a channel. */
 static inline uint64_t hub_index(const struct hub *h, const struct hub_channel *c)
 {
     return (uint64_t)((const char *)c - h->channel_base) / h->channel_stride;

@@ -315,7 +315,7 @@ static void test_wrap(void)
     hub_free(&h);
 }
 
-/* One who listens may read what has left the history; once the ring has passed it by, it is told. */
+/* One who listens may read what has left the history; what has left the ring is a gap. */
 static void test_overtaken(void)
 {
     struct hub_bounds one = { .messages = 1 };
