@@ -56,6 +56,9 @@ static void end(struct events *e)
 
     if (e->conf->what.kind == STREAM_SSE)
         say(e, text, snprintf(text, sizeof text, "retry: %lld\n\n", (long long)retry));
+    /* On this connection it would come back here. */
+    if (stream_draining())
+        slv_close_after(e->r);
     slv_end(e->r);
 }
 

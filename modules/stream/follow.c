@@ -46,6 +46,8 @@ static void pull(struct slv_source *source, struct slv_request *r)
         f->at += n;
         slv_write(r, piece, (size_t)n);
     } else if (n < 0 || f->ending) {
+        if (stream_draining())
+            slv_close_after(r);
         slv_end(r);
     }
 }

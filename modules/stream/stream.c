@@ -155,6 +155,11 @@ void stream_uncached(struct slv_request *r)
     slv_header_out(r, STR("X-Accel-Buffering"), STR("no"));
 }
 
+bool stream_draining(void)
+{
+    return draining;
+}
+
 int64_t stream_random(int64_t n)
 {
     seed ^= seed << 13;

@@ -50,6 +50,9 @@ uint64_t stream_after(struct slv_request *r, const struct stream_conf *c);
 /* Says that nobody may keep the answer or hold it back. */
 void stream_uncached(struct slv_request *r);
 
+/* This worker is being replaced or stopped: clients are to come back to another one. */
+bool stream_draining(void);
+
 /* A number from 0 to below n. */
 int64_t stream_random(int64_t n);
 

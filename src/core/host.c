@@ -118,6 +118,14 @@ void slv_write_chunk(struct slv_request *r, struct str chunk, struct str data)
     respond_write_chunk(exchange_of(r), chunk, data);
 }
 
+void slv_close_after(struct slv_request *r)
+{
+    struct exchange *x = exchange_of(r);
+
+    x->close_after = true;
+    x->keep_alive = false;
+}
+
 void slv_cut(struct slv_request *r)
 {
     struct exchange *x = exchange_of(r);

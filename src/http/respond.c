@@ -319,9 +319,6 @@ void respond_end(struct exchange *x)
     if (x->framing == FRAMING_CHUNKED)
         outq_add(&x->conn->out, "0\r\n\r\n", 5, OUTQ_HELD);
     x->answer = ANSWER_COMPLETE;
-    /* What began before a drain promised to stay. But clients of streams come again anyway. */
-    if (x->conn->drain != CONN_STAY && x->source_left < 0)
-        x->keep_alive = false;
 }
 
 void respond_abandon(struct exchange *x)

@@ -102,6 +102,9 @@ static void ended(struct master *m, struct child *c, int status)
         log_end(child_name(c), c->pid, status, !c->leaving);
         watcher_ended(m, c);
         break;
+    case CHILD_HELPER:
+        log_end(child_name(c), c->pid, status, !c->leaving);
+        break;
     case CHILD_BINARY:
         log_end(child_name(c), c->pid, status, false);
         upgrade_ended(m);

@@ -8,7 +8,8 @@
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
  *   2026-11-26  1.2  hub.h: channels; timer.h: timers; hooks body and drain; slv_request_body(),
- *                    slv_on_end(), slv_write_chunk(), slv_cut(). Modules have to be compiled again
+ *                    slv_on_end(), slv_write_chunk(), slv_cut(), slv_close_after(). Modules have to
+ *                    be compiled again
  *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had(),
  *                    slv_build_redirect(), slv_build_adopt(), slv_image_there(),
  *                    slv_image_number(), slv_image_current(); struct slv_prebuilt has fields,

@@ -244,6 +244,9 @@ SLV_API void slv_end(struct slv_request *r);
  */
 SLV_API void slv_write_chunk(struct slv_request *r, struct str chunk, struct str data);
 
+/* The connection ends after this answer, whatever its head may have said. */
+SLV_API void slv_close_after(struct slv_request *r);
+
 /*
  * Breaks a pulled answer off and ends the connection, because the client cannot keep up. The error
  * log and $close_reason say so.
