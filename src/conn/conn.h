@@ -20,6 +20,7 @@
 #include "base/wheel.h"
 
 struct conn;
+struct proxied;
 
 /* What a connection wants, as a set; 0: nothing but time. */
 enum {
@@ -127,7 +128,8 @@ struct conn {
     /* For logs and access rules; set by the driver after conn_new(). */
     uint64_t number;
     ms_t opened;
-    struct addr peer;
+    struct addr peer;              /* who has connected; whom it speaks for is another matter */
+    struct proxied *proxied;       /* what a PROXY header named, owned; NULL: nobody */
     struct addr local;             /* family ADDR_NONE until somebody asks conn_local() */
     const void *listen;            /* struct listen_addr */
     const struct conn_driver *driver; /* NULL: none, as in some tests */

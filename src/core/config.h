@@ -59,6 +59,7 @@ struct listen_addr {
     struct listen_addr *next;      /* of the same socket */
     struct addr addr;              /* ip all zero: any of its family; ADDR_NONE: any of both */
     struct str text;               /* as nginx would name it: 0.0.0.0:80, [::]:80, unix:/path */
+    bool proxy_protocol;           /* connections begin with a PROXY header */
     struct vhosts *vhosts;
     const struct server *fallback; /* the default server */
 };

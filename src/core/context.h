@@ -30,6 +30,7 @@ struct context {
     const struct core_conf *core;  /* the core's conf struct of that block */
     struct str *variables;         /* values by variable index; NULL until the first is asked for */
     uint8_t *variable_known;       /* which of them hold: 0 no, 1 yes, 2 being evaluated */
+    const struct addr *client;     /* the peer, or whom it speaks for; NULL: nobody has asked */
     struct str remote_user;        /* of auth_basic; .p NULL: none */
     unsigned redirects;            /* internal ones so far */
     uint64_t image_number;         /* of the prebuilt image that answered; 0: none did */

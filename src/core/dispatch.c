@@ -11,6 +11,7 @@
 #include "core/core_conf.h"
 #include "core/files.h"
 #include "core/location.h"
+#include "core/realip.h"
 #include "core/server.h"
 #include "core/variable.h"
 #include "http/h1.h"
@@ -54,6 +55,7 @@ static struct context *context_new(struct exchange *x, const struct config *conf
     ctx->x = x;
     ctx->config = config;
     ctx->server = server;
+    ctx->client = x->conn ? &x->conn->peer : NULL;
     x->app = ctx;
     enter_block(ctx, server->block);
     return ctx;
@@ -136,6 +138,7 @@ static int run_access(struct slv_request *r, struct context *ctx)
     bool any = ctx->core->satisfy == SATISFY_ANY;
     int refusal = SLV_DECLINED;
 
+    realip_find(r);
     if (method_limited(r, ctx)) {
         block = ctx->core->limit_except->block;
         ctx->logs = core_conf_of(block)->access_logs;
@@ -248,6 +251,7 @@ static void on_headers(struct exchange *x)
         ctx->server = server;
         enter_block(ctx, server->block);
     }
+    realip_find(r);
     result = ctx->match_failed ? 500 : decode_path(ctx);
     if (!result)
         result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);

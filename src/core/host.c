@@ -235,12 +235,12 @@ void slv_set_remote_user(struct slv_request *r, struct str user)
 
 int slv_request_peer(const struct slv_request *r, uint8_t ip[16])
 {
-    const struct exchange *x = exchange_of(r);
+    const struct addr *client = context_of(r)->client;
 
-    if (!x->conn || (x->conn->peer.family != ADDR_V4 && x->conn->peer.family != ADDR_V6))
+    if (!client || (client->family != ADDR_V4 && client->family != ADDR_V6))
         return 0;
-    memcpy(ip, x->conn->peer.ip, 16);
-    return x->conn->peer.family == ADDR_V4 ? 4 : 16;
+    memcpy(ip, client->ip, 16);
+    return client->family == ADDR_V4 ? 4 : 16;
 }
 
 int slv_negotiate_order(const struct slv_request *r, const enum slv_coding *order, size_t count)

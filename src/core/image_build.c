@@ -294,6 +294,7 @@ int image_build(struct image_job *job)
         rc = finish(&b, began);
     snapshot_writer_free(&b.writer);
     free(b.trees);
+    free(b.bodies);
     arena_free(&b.scratch);
     arena_free(&b.arena);
     b.magic = 0;

@@ -19,6 +19,9 @@ struct slv_build {
     struct arena scratch;          /* as long as one answer */
     struct snapshot_writer *writer;
     const struct snapshot_entry *found; /* the last one that was looked up in the earlier image */
+    const struct snapshot_entry **bodies; /* files of the earlier image by the hash of their body,
+                                             open addressing; NULL: nobody has asked */
+    uint64_t bodies_mask;
     struct slv_tree *trees;
     size_t tree_count, tree_room;
     bool adopted;                  /* the image is one that was made elsewhere */

@@ -26,6 +26,7 @@ struct listen_line {
     struct str text;               /* as nginx names the address */
     bool star;                     /* a port alone, or "*": any address of both families */
     bool is_default;
+    bool proxy_protocol;
     bool has_options;
     struct listen_options options;
     const struct conf_node *node;  /* NULL: no listen directive was there */

@@ -55,6 +55,28 @@ void exchange_free(struct exchange **px)
     free(x);
 }
 
+/* Not inlined, because it would weigh on each field that has room. */
+static __attribute__((noinline)) void grow_fields(struct exchange *x)
+{
+    size_t n = x->req.header_count, room = n ? n * 2 : 16;
+    struct slv_header *more = arena_alloc(&x->arena, room * sizeof *more);
+
+    if (n)
+        memcpy(more, x->fields, n * sizeof *more);
+    x->fields = more;
+    x->field_room = room;
+    x->req.headers = more;
+}
+
+struct slv_header *exchange_add_field(struct exchange *x)
+{
+    if (x->req.header_count == EXCHANGE_HEADERS_MAX)
+        return NULL;
+    if (x->req.header_count == x->field_room)
+        grow_fields(x);
+    return &x->fields[x->req.header_count++];
+}
+
 struct str exchange_list(const struct exchange *x, enum slv_known_header h)
 {
     struct str first = slv_header_in(&x->req, h), name, joined;

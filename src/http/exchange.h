@@ -154,6 +154,9 @@ struct exchange *exchange_new(const struct http_hooks *hooks, const struct h1_li
                               ms_t now);
 void exchange_free(struct exchange **x);
 
+/* Room for one more field at the end of x->fields, counted already; NULL: there are too many. */
+struct slv_header *exchange_add_field(struct exchange *x);
+
 /* Takes an exchange back from what modules hold. */
 static inline struct exchange *exchange_of(const struct slv_request *r)
 {

@@ -4,6 +4,7 @@
 #include "http/parse.h"
 
 #include "base/check.h"
+#include "http/scan.h"
 #include "http/token.h"
 
 #include <llhttp.h>
@@ -53,26 +54,6 @@ static struct exchange *exchange_behind(llhttp_t *ll)
     return parser_behind(ll)->x;
 }
 
-/*
- * Makes room for more fields; -1 where there are too many. Not inlined, because it would weigh on
- * each field that has room.
- */
-static __attribute__((noinline)) int grow_fields(struct exchange *x)
-{
-    size_t n = x->req.header_count, room = n ? n * 2 : 16;
-    struct slv_header *more;
-
-    if (n == EXCHANGE_HEADERS_MAX)
-        return refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
-    more = arena_alloc(&x->arena, room * sizeof *more);
-    if (n)
-        memcpy(more, x->fields, n * sizeof *more);
-    x->fields = more;
-    x->field_room = room;
-    x->req.headers = more;
-    return 0;
-}
-
 /* Part of the target. */
 static int on_url(llhttp_t *ll, const char *at, size_t n)
 {
@@ -89,6 +70,7 @@ static int on_header_field(llhttp_t *ll, const char *at, size_t n)
 {
     struct parse *p = parser_behind(ll);
     struct exchange *x = p->x;
+    struct slv_header *field;
     size_t count = x->req.header_count;
 
     if (p->head_done || n == 0)
@@ -101,10 +83,12 @@ static int on_header_field(llhttp_t *ll, const char *at, size_t n)
             return 0;
         }
     }
-    if (count == x->field_room && grow_fields(x))
+    field = exchange_add_field(x);
+    if (!field) {
+        refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
         return HPE_USER;
-    x->fields[count] = (struct slv_header){ { at, n }, { NULL, 0 } };
-    x->req.header_count = count + 1;
+    }
+    *field = (struct slv_header){ { at, n }, { NULL, 0 } };
     return 0;
 }
 
@@ -294,10 +278,7 @@ static int find_known(struct exchange *x)
     return 0;
 }
 
-/*
- * Walks all lines of the head and finds its end, then the known fields: a name is not compared
- * directly after it was written, because the processor would have to wait for its bytes.
- */
+/* Walks all lines of the head and finds its end. */
 static int walk_head(struct exchange *x, const char *head, size_t size)
 {
     const char *end = head + size, *at;
@@ -316,7 +297,7 @@ static int walk_head(struct exchange *x, const char *head, size_t size)
     x->head_size = (size_t)(at + 2 - head);
     if (x->head_size > x->limits->header_buffer * x->limits->header_buffers)
         return refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
-    return find_known(x);
+    return 0;
 }
 
 /* Target and Host (RFC 9112 section 3.2). */
@@ -439,6 +420,15 @@ static int judge_connection(struct exchange *x)
 }
 
 /*
+ * The head's lines are known. The known fields are found only now: a name is not compared directly
+ * after it was written, because the processor would have to wait for its bytes. 0 or -1.
+ */
+static int judge_head(struct exchange *x)
+{
+    return find_known(x) || judge_target(x) || judge_framing(x) || judge_connection(x) ? -1 : 0;
+}
+
+/*
  * llhttp has seen the end of the head. Pauses where a body follows, so that the application is
  * asked.
  */
@@ -448,8 +438,7 @@ static int on_headers_complete(llhttp_t *ll)
     struct parse *p = x->parse;
 
     p->head_done = true;
-    if (walk_head(x, x->head, p->size) || judge_target(x) || judge_framing(x)
-        || judge_connection(x))
+    if (walk_head(x, x->head, p->size) || judge_head(x))
         return -1;
     /* The core decides about upgrades; for llhttp this is a message like any other. */
     ll->upgrade = 0;
@@ -534,8 +523,18 @@ void parse_begin(struct exchange *x)
 {
     struct parse *p = arena_alloc(&x->arena, sizeof *p);
 
-    llhttp_init(&p->ll, HTTP_REQUEST, &settings);
     p->magic = PARSE_MAGIC;
+    p->x = x;
+    p->size = p->fed = p->quiet = 0;
+    p->mark = NULL;
+    p->head_done = p->trailers = false;
+    x->parse = p;
+}
+
+/* The head is not plain: llhttp takes it from its first byte on. */
+static void begin_llhttp(struct parse *p)
+{
+    llhttp_init(&p->ll, HTTP_REQUEST, &settings);
     p->ll.data = p;
     /* Any HTTP/d.d passes here, so that walk_line() can tell 505 from 400. */
 #if LLHTTP_VERSION_MAJOR >= 9
@@ -543,11 +542,6 @@ void parse_begin(struct exchange *x)
 #else
     p->ll.lenient_flags |= LENIENT_VERSION;
 #endif
-    p->x = x;
-    p->size = p->fed = p->quiet = 0;
-    p->mark = NULL;
-    p->head_done = p->trailers = false;
-    x->parse = p;
 }
 
 /*
@@ -618,6 +612,13 @@ static enum parse_event take_head(struct exchange *x, size_t size)
         event = scan_method(x, size);
         if (event != PARSE_DONE)
             return event;
+    }
+    if (p->fed == 0) {
+        if (scan_head(x, size)) {
+            p->head_done = x->body_done = true;
+            return judge_head(x) ? PARSE_REFUSED : PARSE_DONE;
+        }
+        begin_llhttp(p);
     }
     p->size = size;
     error = llhttp_execute(&p->ll, x->head + p->fed, size - p->fed);

@@ -4,50 +4,8 @@
 #include "http/target.h"
 
 #include "base/check.h"
+#include "http/lanes.h"
 #include "http/token.h"
-
-#include <stdint.h>
-
-/*
- * Eight bytes side by side in one word. The predicates below answer with 0x80 in the lane of each
- * byte they hold for and zero in the others, without a carry from lane to lane, so that answers can
- * be combined bit by bit; the order of the bytes plays no part.
- */
-#define LANES(b) (UINT64_C(0x0101010101010101) * (b))
-#define LANE_LOW LANES(0x7f)
-#define LANE_HIGH LANES(0x80)
-#define LANE_COUNT sizeof(uint64_t)
-
-/* Loads eight bytes from any address. */
-static inline uint64_t lanes_load(const char *p)
-{
-    uint64_t w;
-
-    memcpy(&w, p, sizeof w);
-    return w;
-}
-
-/* The lanes that hold byte b. */
-static inline uint64_t lanes_equal(uint64_t w, unsigned char b)
-{
-    uint64_t x = w ^ LANES(b);
-
-    return ~(((x & LANE_LOW) + LANE_LOW) | x) & LANE_HIGH;
-}
-
-/* Some lane holds byte b; cheaper than asking which. */
-static inline bool lanes_have(uint64_t w, unsigned char b)
-{
-    uint64_t x = w ^ LANES(b);
-
-    return ((x - LANES(1)) & ~x & LANE_HIGH) != 0;
-}
-
-/* The lanes that hold a byte below b; b is at most 0x80. */
-static inline uint64_t lanes_below(uint64_t w, unsigned char b)
-{
-    return ~(((w & LANE_LOW) + LANES(0x80 - b)) | w) & LANE_HIGH;
-}
 
 /* Says whether a byte may stand in no form of a target. */
 static inline bool byte_is_refused(char b)

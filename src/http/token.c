@@ -4,6 +4,7 @@
 #include "http/token.h"
 
 #include "base/check.h"
+#include "http/lanes.h"
 
 /* ALPHA, DIGIT and !#$%&'*+-.^_`|~ */
 static const struct byteset tchar = { {
@@ -12,13 +13,18 @@ static const struct byteset tchar = { {
     ['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true
 } };
 
+/* Passes over a token. */
+const char *token_skip(const char *at, const char *end)
+{
+    while (at < end && byteset_has(&tchar, *at))
+        at++;
+    return at;
+}
+
 /* Says whether s is a token. */
 bool token_valid(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (!byteset_has(&tchar, s.p[i]))
-            return false;
-    return s.n > 0;
+    return s.n > 0 && token_skip(s.p, s.p + s.n) == s.p + s.n;
 }
 
 /* Takes the next non-empty member off a list. */
@@ -53,13 +59,7 @@ bool token_list_has(struct str list, struct str token)
 /* Lower case for eight bytes of ASCII at once: bit 5 is set where a byte lies in 'A' … 'Z'. */
 static uint64_t lower_eight(uint64_t w)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t low = w & 0x7f * ones;
-    uint64_t above_z = low + (0x7f - 'Z') * ones;
-    uint64_t from_a = low + (0x80 - 'A') * ones;
-
-    /* Whatever is above 'Z' is above 'A' as well. */
-    return w | ((from_a ^ above_z) & ~w & 0x80 * ones) >> 2;
+    return w | (lanes_below(w, 'Z' + 1) & ~lanes_below(w, 'A')) >> 2;
 }
 
 /* Writes bytes in lower case. */

@@ -39,6 +39,9 @@ static inline bool byteset_has(const struct byteset *set, char b)
     return set->has[(unsigned char)b];
 }
 
+/* The first byte from at on that is not a tchar (RFC 9110 §5.6.2), or end. */
+const char *token_skip(const char *at, const char *end);
+
 /* s is a token: one or more tchar (RFC 9110 §5.6.2). The empty str is none. */
 bool token_valid(struct str s);
 

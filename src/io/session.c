@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "io/loop_ev.h"
+#include "io/preface.h"
 #include "io/sockaddr.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct session {
     struct conn *c;
     struct session_host *host;
     const struct transport *transport;
+    struct preface *preface;       /* to be read before the transport reads; NULL: nothing is */
     struct link link;
     bool in_turn;                  /* a wake-up now will be seen before the turn ends */
     bool woken;
@@ -69,7 +71,10 @@ static void on_deadline(void *arg)
     struct session *s;
 
     CAST_OBJ(s, arg, SESSION_MAGIC);
-    conn_expired(s->c, loop_now(s->host->loop));
+    if (s->preface && conn_deadline(s->c) <= loop_now(s->host->loop))
+        preface_expired(s->preface, s->c);
+    else
+        conn_expired(s->c, loop_now(s->host->loop));
     take_turn(s, 0);
 }
 
@@ -96,6 +101,8 @@ static void session_end(struct session *s)
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
     loop_timer_set(host->loop, &s->timer, MS_NEVER);
+    if (s->preface)
+        preface_free(&s->preface);
     conn_free(&s->c);
     metrics_mine->closed[why == CLOSE_NONE ? CLOSE_ABORTED : why]++;
     /* After that: a handler that is told of the end may still wake the connection. */
@@ -106,6 +113,13 @@ static void session_end(struct session *s)
     s->magic = 0;
     free(s);
     host->closed(host->arg);
+}
+
+/* What stands in front of the transport's bytes; once it is over, there is no preface any more. */
+static void read_preface(struct session *s)
+{
+    if (preface_read(s->preface, s->fd, s->c, s->host->scratch))
+        preface_free(&s->preface);
 }
 
 /* One read, into the worker's scratch. */
@@ -209,7 +223,9 @@ static void take_turn(struct session *s, int events)
     unsigned want;
 
     s->in_turn = true;
-    if (events & EV_READ)
+    if (s->preface && (events & EV_READ))
+        read_preface(s);
+    if (!s->preface && (events & EV_READ))
         fill(s);
     apply_nagle(s);
     do {
@@ -248,6 +264,7 @@ void session_start(struct session_host *host, int fd, const struct transport *tr
     s->c = c;
     s->host = host;
     s->transport = transport;
+    s->preface = preface_new(c);
     ev_io_init(&s->io, on_event, fd, EV_READ);
     s->io.data = s;
     loop_timer_init(&s->timer, on_deadline, s);

@@ -141,8 +141,9 @@ bool asker_ask_with(const char *pid_path, const char *question, struct str data,
     if (fd < 0)
         return false;
     AN(size < CONTROL_QUESTION_MAX - 1);
-    if (send(fd, question, size, MSG_NOSIGNAL) != (ssize_t)size
-        || send(fd, "\n", 1, MSG_NOSIGNAL) != 1) {
+    /* Whoever is turned away may have been told why before he has asked. */
+    if ((send(fd, question, size, MSG_NOSIGNAL) != (ssize_t)size
+         || send(fd, "\n", 1, MSG_NOSIGNAL) != 1) && errno != EPIPE && errno != ECONNRESET) {
         close(fd);
         return false;
     }

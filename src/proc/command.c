@@ -104,7 +104,7 @@ static void build(struct master *m, struct control_client *client, struct str ho
     if (publish_want(m, host, true) == 0)
         control_dismiss(client, "error", "there is no such host with an image");
     else
-        control_wait(client, TOPIC_PUBLISH);
+        control_wait(client, TOPIC_PUBLISH, host);
 }
 
 /* prebuilt publish */
@@ -117,7 +117,7 @@ static void publish(struct master *m, struct control_client *client, const char 
     if (why)
         control_dismiss(client, "error", why);
     else
-        control_wait(client, TOPIC_PUBLISH);
+        control_wait(client, TOPIC_PUBLISH, host);
 }
 
 /* prebuilt rollback */
@@ -136,7 +136,7 @@ static void roll_back(struct master *m, struct control_client *client, struct st
     if (why)
         control_dismiss(client, "error", why);
     else
-        control_join(client, TOPIC_PUBLISH);
+        control_join(client, TOPIC_PUBLISH, host);
 }
 
 /* ---- status, metrics ------------------------------------------------------------------------ */
@@ -243,7 +243,7 @@ static void reload(struct master *m, struct control_client *client)
         control_dismiss(client, "error", "a binary upgrade is under way");
         return;
     }
-    control_wait(client, TOPIC_RELOAD);
+    control_wait(client, TOPIC_RELOAD, (struct str){ NULL, 0 });
     reload_request(m);
 }
 

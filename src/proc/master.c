@@ -30,10 +30,12 @@ static ms_t next_deadline(const struct master *m)
 {
     ms_t next = sooner(m->reload.deadline, m->publish.deadline);
 
+    next = sooner(next, control_deadline(m->control));
+
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
     if (m->state == MASTER_RUNS)
-        next = sooner(next, m->watch_after);
+        next = sooner(next, sooner(m->watch_after, m->publish.retry_at));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
         next = sooner(next, slots_next(&m->serving->slots));
     return next;
@@ -153,7 +155,8 @@ int master_run(const struct config_source *source, char *const args[], const cha
 {
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
-        .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .watch_after = MS_NEVER
+        .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .publish.retry_at = MS_NEVER,
+        .watch_after = MS_NEVER
     };
     struct pollset p = { 0 };
 

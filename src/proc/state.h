@@ -119,7 +119,10 @@ struct publish {
     uint64_t serial;               /* of the last swap: each image that is sent has one */
     ms_t deadline;                 /* MS_NEVER: none */
     unsigned made, same;           /* images of the run */
-    char why[256];                 /* the first that failed; empty: none did */
+    char why[256];                 /* what went wrong for all of them; empty: nothing */
+    ms_t began;                    /* the run's build */
+    ms_t retry_at, retry_pause;    /* when builds that failed are tried again, MS_NEVER; how long
+                                      that has been put off, 0: not yet */
 };
 
 enum master_state { MASTER_RUNS, MASTER_QUITS, MASTER_TERMINATES };
@@ -318,6 +321,9 @@ void publish_look_through(struct master *m);
 
 /* The source of an image has changed. */
 void publish_changed(struct master *m, unsigned index);
+
+/* The first generation serves: images that could not be built for it are tried again. */
+void publish_missing(struct master *m);
 
 /* Begins a run, or looks whether the one in hand is over. */
 void publish_check(struct master *m);

@@ -24,12 +24,13 @@
 #include <unistd.h>
 
 /*
- * Old images are unmapped a slice at a time, which takes less than a millisecond. One that is still
- * being read when its successor comes is looked for again later.
+ * New images are entered into the page table and old ones unmapped a slice at a time: neither takes
+ * a millisecond. An old one that is still being read is looked for again later.
  */
+#define WARM_SLICE ((size_t)2 << 20)
 #define RECLAIM_SLICE ((size_t)4 << 20)
-#define RECLAIM_PAUSE 10           /* ms */
-#define RECLAIM_LOOK 1000
+#define TEND_PAUSE 10              /* ms */
+#define TEND_LOOK 1000
 
 struct worker {
     unsigned magic;
@@ -44,7 +45,6 @@ struct worker {
     struct loop_watch *news;       /* on the seat's wake-ups */
     struct hub_bounds history;
     struct loop_timer limit;       /* when draining has taken long enough */
-    struct loop_timer reclaim;     /* the next slice of old images is unmapped */
     bool draining, ending;
 };
 
@@ -185,15 +185,15 @@ static void take_log(struct worker *w, int number, int passed)
     close(passed);
 }
 
-/* Gives a slice of old images back. */
-static void on_reclaim(void *arg)
+/* Maps a slice of new images, or else gives a slice of old ones back. */
+static ms_t on_tend(void *arg)
 {
-    ms_t pause = images_reclaim(RECLAIM_SLICE) ? RECLAIM_PAUSE : RECLAIM_LOOK;
     struct worker *w;
 
     CAST_OBJ(w, arg, WORKER_MAGIC);
-    loop_timer_set(w->loop, &w->reclaim,
-                   images_reclaimable() ? loop_now(w->loop) + pause : MS_NEVER);
+    if (images_warm(w->config, WARM_SLICE) || images_reclaim(RECLAIM_SLICE))
+        return TEND_PAUSE;
+    return images_reclaimable() ? TEND_LOOK : 0;
 }
 
 /* The master has a new image for a host. */
@@ -207,7 +207,7 @@ static void take_image(struct worker *w, const struct channel_message *m, int pa
     answer.refused = passed < 0 || image_swap(w->config, m->index, m->number, passed) != 0;
     if (channel_send(w->channel, &answer, -1) != 0)
         log_alert(errno, "the master process cannot be told of an image");
-    loop_timer_set(w->loop, &w->reclaim, loop_now(w->loop) + RECLAIM_PAUSE);
+    loop_work(w->loop);
 }
 
 /* Something has come from the master, or it has gone. */
@@ -317,7 +317,6 @@ static void give_back(struct worker *w)
     if (w->watch)
         loop_unwatch(w->loop, &w->watch);
     loop_timer_set(w->loop, &w->limit, MS_NEVER);
-    loop_timer_set(w->loop, &w->reclaim, MS_NEVER);
     loop_free(&w->loop);
     log_notice(0, "exit");
     log_set_default(NULL);
@@ -342,12 +341,13 @@ _Noreturn void worker_main(const struct worker_start *start)
     images_map(w.config);
     w.loop = loop_new();
     loop_timer_init(&w.limit, on_limit, &w);
-    loop_timer_init(&w.reclaim, on_reclaim, &w);
+    loop_on_work(w.loop, on_tend, &w);
     take_signals(&w);
     join_hub(&w, start);
     start_modules(w.config);
     w.service = service_new(w.loop, w.config, start->slot, on_emptied, &w);
     report_ready(&w);
+    loop_work(w.loop);
     loop_run(w.loop);
     give_back(&w);
     exit(EXIT_SUCCESS);

@@ -7,15 +7,17 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.2  hub.h: channels; timer.h: timers; hooks body and drain; slv_request_body(),
+ *   2026-11-26  1.3  hub.h: channels; timer.h: timers; hooks body and drain; slv_request_body(),
  *                    slv_on_end(), slv_write_chunk(), slv_cut(), slv_close_after(). Modules have to
  *                    be compiled again
- *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had(),
- *                    slv_build_redirect(), slv_build_adopt(), slv_image_there(),
- *                    slv_image_number(), slv_image_current(); struct slv_prebuilt has fields,
- *                    origin and incomplete; hooks image and admits, slv_build_admits();
- *                    slv_image_answer() answers with error pages, too. Modules have to be
- *                    compiled again
+ *   2026-11-26  1.2  network.h: slv_network_parse(), slv_network_has(); slv_request_peer() gives
+ *                    the client's address where a trusted proxy has named it
+ *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_earlier_body(),
+ *                    slv_build_keep(), slv_build_had(), slv_build_redirect(), slv_build_adopt(),
+ *                    slv_image_there(), slv_image_number(), slv_image_current(); struct
+ *                    slv_prebuilt has fields, origin and incomplete; hooks image and admits,
+ *                    slv_build_admits(); slv_image_answer() answers with error pages, too.
+ *                    Modules have to be compiled again
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
@@ -28,7 +30,7 @@
 #include <selvage/timer.h>
 
 #define SLV_ABI_MAJOR 1
-#define SLV_ABI_MINOR 2
+#define SLV_ABI_MINOR 3
 #define SLV_MODULE_MAGIC 0x53656c76u
 
 /* Log levels as nginx's. */
@@ -161,8 +163,9 @@ SLV_API struct str slv_request_root(struct slv_request *r, size_t *replaced);
 SLV_API struct str slv_request_type(struct slv_request *r, struct str filename);
 
 /*
- * The peer's address in network order: returns its length, 4 or 16 (an IPv4-mapped address is 4),
- * or 0 where the peer has none, as on a UNIX-domain socket.
+ * The client's address in network order, the peer's or the one that a trusted proxy named: returns
+ * its length, 4 or 16 (an IPv4-mapped address is 4), or 0 where it has none, as on a UNIX-domain
+ * socket.
  */
 SLV_API int slv_request_peer(const struct slv_request *r, uint8_t ip[16]);
 

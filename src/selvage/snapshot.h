@@ -159,9 +159,16 @@ struct slv_earlier {
                                       is the same, the bytes are */
     bool same_config;              /* the configuration has not changed since */
     bool negotiated, incomplete;   /* as in struct slv_prebuilt */
+    struct str content_type;
     struct slv_variant variants[SLV_CODING_COUNT]; /* identity first */
     size_t count;
 };
+
+/*
+ * An answer of the earlier image with this body, whatever its path and type: of a file that was
+ * moved or copied, perhaps. The bytes were compared. False: there is none.
+ */
+SLV_API bool slv_build_earlier_body(struct slv_build *b, struct str body, struct slv_earlier *out);
 
 /* The earlier image has answers below a path (ends with '/') that were made of files. */
 SLV_API bool slv_build_had(const struct slv_build *b, struct str path);

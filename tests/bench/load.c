@@ -47,6 +47,7 @@
 
 struct conn {
     int fd;                     /* -1: not open */
+    struct io *io;              /* NULL: plain */
     unsigned waiting;           /* answers still to come */
     size_t body_left;           /* of the answer being read */
     char *kept;                 /* the start of a head whose end has not come yet */
@@ -76,7 +77,7 @@ static struct {
     double seconds;
     uint64_t count;
     const char *targets;
-    bool one_shot, wait, idle, generations;
+    bool one_shot, wait, idle, generations, tls, tls12, resume;
 } opt = {
     .status = 200,
     .connections = 64,
@@ -103,6 +104,7 @@ static uint64_t last_done;
 static void
 conn_close(struct conn *c)
 {
+    io_close(&c->io);
     if (c->fd >= 0)
         close(c->fd);
     free(c->kept);
@@ -140,6 +142,7 @@ conn_open(struct conn *c)
         conn_close(c);
         return false;
     }
+    c->io = io_open(c->fd);
     return true;
 }
 
@@ -148,7 +151,7 @@ conn_open(struct conn *c)
 static int
 conn_send(struct conn *c)
 {
-    ssize_t n = send(c->fd, c->out, c->unsent, MSG_NOSIGNAL);
+    ssize_t n = io_send(c->io, c->fd, c->out, c->unsent);
 
     if (n < 0)
         return errno == EAGAIN ? 1 : -1;
@@ -225,6 +228,18 @@ conn_next(struct conn *c)
         watch(c, EPOLL_CTL_ADD, EPOLLIN | (r ? EPOLLOUT : 0));
     else if (r)
         watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+}
+
+/* Sends more of what is left. */
+static void
+send_more(struct conn *c)
+{
+    int r = conn_send(c);
+
+    if (r < 0)
+        conn_broke(c, strerror(errno));
+    else
+        watch(c, EPOLL_CTL_MOD, EPOLLIN | (r && !io_waits_for_server(c->io) ? EPOLLOUT : 0));
 }
 
 /* Reads the status and the two headers that matter out of a head; false when it is none. */
@@ -346,7 +361,7 @@ conn_eof(struct conn *c)
 static void
 on_readable(struct conn *c)
 {
-    ssize_t n = recv(c->fd, buf + c->kept_len, (size_t)opt.read_size, 0);
+    ssize_t n = io_recv(c->io, c->fd, buf + c->kept_len, (size_t)opt.read_size);
 
     if (n < 0 && errno == EAGAIN)
         return;
@@ -376,16 +391,8 @@ on_readable(struct conn *c)
 static void
 on_event(struct conn *c, uint32_t events)
 {
-    if (c->fd >= 0 && events & EPOLLOUT && c->unsent != 0) {
-        int r = conn_send(c);
-
-        if (r < 0) {
-            conn_broke(c, strerror(errno));
-            return;
-        }
-        if (r == 0)
-            watch(c, EPOLL_CTL_MOD, EPOLLIN);
-    }
+    if (c->fd >= 0 && c->unsent != 0 && (events & EPOLLOUT || io_waits_for_server(c->io)))
+        send_more(c);
     if (c->fd >= 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         on_readable(c);
 }
@@ -481,12 +488,13 @@ usage(void)
     fprintf(stderr,
             "usage: load [idle] -p PORT [-c CONNECTIONS] [-s SECONDS] [-n COUNT]\n"
             "            [-k PIPELINED] [-b READSIZE] [-1] [-w] [-S STATUS] [-L BODYLENGTH]\n"
-            "            [-f TARGETS [-g]] HEADFILE\n"
+            "            [-f TARGETS [-g]] [-t | -T] [-2] HEADFILE\n"
             "  -b  how many bytes to read at a time (262144)\n"
             "  -1  a connection for each request (the request must say Connection: close)\n"
             "  -w  print `ready` when warm, start at a line on stdin, end with stdin\n"
             "  -f  a file of targets, one a line: each request has one of them, at random\n"
-            "  -g  each body is a page of one generation; no connection goes back\n");
+            "  -g  each body is a page of one generation; no connection goes back\n"
+            "  -t  TLS 1.3; -2: TLS 1.2; -T: connections are resumed where there is a ticket\n");
     exit(2);
 }
 
@@ -501,7 +509,7 @@ parse_options(int argc, char **argv)
         argc--;
         argv++;
     }
-    while ((ch = getopt(argc, argv, "p:c:s:n:k:b:1wS:L:f:g")) != -1) {
+    while ((ch = getopt(argc, argv, "p:c:s:n:k:b:1wS:L:f:gtT2")) != -1) {
         switch (ch) {
         case 'p': opt.port = atoi(optarg); break;
         case 'c': opt.connections = atol(optarg); break;
@@ -515,6 +523,9 @@ parse_options(int argc, char **argv)
         case 'L': opt.body = atol(optarg); break;
         case 'f': opt.targets = optarg; break;
         case 'g': opt.generations = true; break;
+        case 't': opt.tls = true; break;
+        case 'T': opt.tls = opt.resume = true; break;
+        case '2': opt.tls = opt.tls12 = true; break;
         default: usage();
         }
     }
@@ -546,6 +557,8 @@ main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     head = parse_options(argc, argv);
+    if (opt.tls)
+        io_setup(opt.tls12, opt.resume);
     requests_read(head, opt.targets, (size_t)opt.pipeline);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

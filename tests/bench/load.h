@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define HEAD_MAX 8192
 #define SECOND UINT64_C(1000000000)
@@ -22,7 +23,7 @@ struct target {
 
 /* The figures of the phase that runs. */
 struct stats {
-    uint64_t done, errors, reopened, latency_max;
+    uint64_t done, errors, reopened, resumed, latency_max;
     uint64_t generation;        /* the newest seen */
 };
 
@@ -45,6 +46,24 @@ void stats_reset(void);
 
 /* Prints one line of JSON. */
 void stats_print(double seconds, size_t head_bytes);
+
+/* load_io.c: how bytes get to the server. */
+
+struct io;
+
+/* Connections speak TLS, 1.3 or 1.2; resume: with a ticket where the server has sent one. */
+void io_setup(bool tls12, bool resume);
+
+/* A connection's TLS, or NULL where it is plain. */
+struct io *io_open(int fd);
+void io_close(struct io **io);
+
+/* As send() and recv(); EAGAIN where TLS waits. */
+ssize_t io_send(struct io *io, int fd, const char *p, size_t len);
+ssize_t io_recv(struct io *io, int fd, char *p, size_t room);
+
+/* What could not be sent waits for bytes of the server, not for room. */
+bool io_waits_for_server(const struct io *io);
 
 /* load_request.c: what is sent. */
 

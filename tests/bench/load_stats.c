@@ -78,7 +78,7 @@ quantile(double q)
 void
 stats_reset(void)
 {
-    stats.done = stats.reopened = stats.latency_max = 0;
+    stats.done = stats.reopened = stats.resumed = stats.latency_max = 0;
     memset(histogram, 0, sizeof(histogram));
 }
 
@@ -87,10 +87,11 @@ stats_print(double seconds, size_t head_bytes)
 {
     printf("{\"requests\": %llu, \"seconds\": %.6f, \"errors\": %llu, \"p50_us\": %.1f, "
            "\"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, \"reopened\": %llu, "
-           "\"head_bytes\": %zu, \"generation\": %llu, \"first_error\": \"%s\"}\n",
+           "\"resumed\": %llu, \"head_bytes\": %zu, \"generation\": %llu, "
+           "\"first_error\": \"%s\"}\n",
            (unsigned long long)stats.done, seconds, (unsigned long long)stats.errors,
            quantile(0.5), quantile(0.99), quantile(0.999), (double)stats.latency_max / 1000,
-           (unsigned long long)stats.reopened, head_bytes, (unsigned long long)stats.generation,
-           first_error);
+           (unsigned long long)stats.reopened, (unsigned long long)stats.resumed, head_bytes,
+           (unsigned long long)stats.generation, first_error);
     fflush(stdout);
 }

@@ -26,6 +26,8 @@ PROGRAMS = {
     'haproxy': ('haproxy', '-v'),
 }
 
+OVER_TLS = ('nginx', 'h2o', 'haproxy', 'selvage-prebuilt', 'selvage-static')
+
 NGINX_HTTP = """sendfile on;
     tcp_nopush on;
     tcp_nodelay on;
@@ -43,7 +45,7 @@ SELVAGE_HTTP = 'keepalive_requests 1000000000;'
 H2O = """listen:
   host: 127.0.0.1
   port: %(port)d
-%(user)snum-threads: 1
+%(tls)s%(user)snum-threads: 1
 num-name-resolution-threads: 1
 max-connections: %(connections)d
 http1-request-timeout: 3600
@@ -96,14 +98,16 @@ HAPROXY = """global
     timeout http-request 1h
     timeout http-keep-alive 1h
 %(before)sfrontend bench
-    bind 127.0.0.1:%(port)d
+    bind 127.0.0.1:%(port)d%(tls)s
     %(rules)s
 """
 
 
 def applies(name, case):
     """A `return` of nginx has no files and no validators, and its text is a parameter of a
-    configuration file: it stands for 1 KiB pages only."""
+    configuration file: it stands for 1 KiB pages only. Over TLS those take part that have it."""
+    if case.tls:
+        return name in OVER_TLS
     return name != 'nginx-ret' or (case.page == '1k.html' and case.status == 200)
 
 
@@ -193,6 +197,16 @@ def backend(bench, case, folder):
     return server
 
 
+def tls_directives(bench, case):
+    """What nginx and selvage are told; nginx has to be asked for TLS 1.3."""
+    if not case.tls:
+        return ''
+    return """
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_certificate %s;
+        ssl_certificate_key %s;""" % sv.certificate(bench.temp)
+
+
 def selvage(name, bench, case, folder, port):
     binary = sv.find_selvage(bench.args.selvage)
     top, server = '', 'root %s;' % case.root
@@ -201,7 +215,8 @@ def selvage(name, bench, case, folder, port):
         server += '\n        prebuilt on;\n        prebuilt_refine off;'
     elif case.coded:
         server += '\n        gzip_static on;'
-    conf = sv.server_conf(folder, port, server, SELVAGE_HTTP + bench.args.selvage_http, top)
+    conf = sv.server_conf(folder, port, server + tls_directives(bench, case),
+                          SELVAGE_HTTP + bench.args.selvage_http, top, listen=' ssl' * bool(case.tls))
     return sv.daemon_argv(binary, folder, sv.write_file(folder + '/selvage.conf', conf)), ()
 
 
@@ -218,14 +233,16 @@ def nginx(name, bench, case, folder, port):
     if name == 'nginx-ret':
         text = case.pages[case.page].decode().replace('"', "'")
         server = 'location / { return 200 "%s"; }' % text
-    conf = sv.server_conf(folder, port, server, http)
+    server += tls_directives(bench, case)
+    conf = sv.server_conf(folder, port, server, http, listen=' ssl' * bool(case.tls))
     return sv.daemon_argv(sv.find_binary('nginx'), folder,
                           sv.write_file(folder + '/nginx.conf', conf)), ()
 
 
-def h2o(_name, _bench, case, folder, port):
+def h2o(_name, bench, case, folder, port):
+    tls = '  ssl:\n    certificate-file: %s\n    key-file: %s\n' % sv.certificate(bench.temp)
     conf = H2O % dict(common(case, folder, port, 'user: www-data\n'),
-                      compressed='ON' if case.coded else 'OFF')
+                      compressed='ON' if case.coded else 'OFF', tls=tls if case.tls else '')
     return [sv.find_binary('h2o'), '-c', sv.write_file(folder + '/h2o.conf', conf)], ()
 
 
@@ -257,7 +274,11 @@ def haproxy(_name, bench, case, folder, port):
     """Answers that are in its configuration; many pages, which need many rules there, from its
     cache."""
     values = common(case, folder, port, '    user www-data\n    group www-data\n')
-    values.update(tuning='', before='')
+    values.update(tuning='', before='', tls='')
+    if case.tls:
+        cert, key = sv.certificate(bench.temp)
+        pair = sv.write_file(folder + '/pair.pem', sv.read_text(cert) + sv.read_text(key))
+        values['tls'] = ' ssl crt ' + pair
     if len(case.pages) > 1:
         behind = (backend(bench, case, folder),)
         values['before'] = ('cache bench\n    total-max-size 512\n    max-object-size 100000\n'

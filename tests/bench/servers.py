@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -148,11 +149,13 @@ def find_selvage(path):
     return os.path.abspath(path)
 
 
-def build_tool(name, temp):
-    """The path of limit or load: from the build directory, or compiled into the temporary one."""
+def build_tool(name, temp, more=()):
+    """The path of limit, load or fan: from the build directory, or compiled into the temporary
+    one; `more` are sources that it shares with another."""
     built = os.path.join('tests', 'bench', name)
     sources = sorted(glob.glob(os.path.join(HERE, name + '.[ch]'))
-                     + glob.glob(os.path.join(HERE, name + '_*.c')))
+                     + glob.glob(os.path.join(HERE, name + '_*.c'))
+                     + [os.path.join(HERE, source) for source in more])
     newest = max(os.path.getmtime(source) for source in sources)
     if os.access(built, os.X_OK) and os.path.getmtime(built) >= newest:
         return os.path.abspath(built)
@@ -162,6 +165,8 @@ def build_tool(name, temp):
     if name == 'limit':
         argv += ['-DLLHTTP_STRICT_MODE=1', '-I/usr/share/include/llhttp'] + LLHTTP_SOURCES
         argv += ['-lev']
+    if name == 'load':
+        argv += ['-lssl', '-lcrypto']
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
         raise Failure('cannot build %s: %s' % (name, done.stderr.strip()[-400:]))
@@ -238,8 +243,12 @@ def pss_kib(pids):
 class Client:
     """A connection over which requests are made one after the other."""
 
-    def __init__(self, port, timeout=5.0):
+    def __init__(self, port, timeout=5.0, tls=False):
         self.socket = socket.create_connection(('127.0.0.1', port), timeout=timeout)
+        if tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.socket = context.wrap_socket(self.socket, server_hostname='bench.example')
 
     def __enter__(self):
         return self
@@ -270,9 +279,9 @@ class Client:
         return status, head + b'\r\n\r\n', body
 
 
-def exchange(port, request, timeout=5.0):
+def exchange(port, request, timeout=5.0, tls=False):
     """Makes one request on a connection of its own. Returns (status, head, body)."""
-    with Client(port, timeout) as client:
+    with Client(port, timeout, tls) as client:
         return client.ask(request)
 
 
@@ -301,9 +310,10 @@ class Server:
     """One running server: a root process and what it forks. What `helpers`, servers that this one
     cannot do without, cost is its cost, and they end with it."""
 
-    def __init__(self, name, argv, port, folder, core, helpers=()):
+    def __init__(self, name, argv, port, folder, core, helpers=(), tls=False):
         self.name = name
         self.port = port
+        self.tls = tls
         self.helpers = list(helpers)
         self.log = os.path.join(folder, 'output')
         self.started = time.monotonic()
@@ -312,6 +322,9 @@ class Server:
                                             stdout=log, stderr=log, start_new_session=True,
                                             env=environment())
         self.last_seen = {}
+
+    def exchange(self, request, timeout=5.0):
+        return exchange(self.port, request, timeout, self.tls)
 
     def words(self):
         """What the server said last, on one line."""
@@ -342,8 +355,7 @@ class Server:
         while time.monotonic() < end:
             self.check_alive()
             try:
-                status, head, body = exchange(self.port, request,
-                                              max(0.1, end - time.monotonic()))
+                status, head, body = self.exchange(request, max(0.1, end - time.monotonic()))
                 if accept(status, head, body):
                     return time.monotonic()
                 last = 'status %d, %d bytes' % (status, len(body))
@@ -452,15 +464,28 @@ def ratios(results, name, base, value):
 
 # Configuration in nginx's grammar
 
-def server_conf(folder, port, server, http='', top='', names='_', workers=1, level='warn'):
+def certificate(folder):
+    """A new P-256 key with a certificate for it. Returns the paths of certificate and key."""
+    cert, key = os.path.join(folder, 'cert.pem'), os.path.join(folder, 'key.pem')
+    if not os.path.exists(cert):
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                        'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj',
+                        '/CN=bench.example', '-addext', 'subjectAltName=DNS:bench.example',
+                        '-keyout', key, '-out', cert], check=True, capture_output=True)
+        os.chmod(key, 0o644)
+    return cert, key
+
+
+def server_conf(folder, port, server, http='', top='', names='_', workers=1, level='warn',
+                listen=''):
     """A whole configuration with one server; what `server`, `http` and `top` say is added."""
     return frame_conf(folder, top, http + """
     server {
-        listen 127.0.0.1:%d;
+        listen 127.0.0.1:%d%s;
         server_name %s;
         %s
     }
-""" % (port, names, server), workers, level)
+""" % (port, listen, names, server), workers, level)
 
 
 def frame_conf(folder, top, http, workers=1, level='warn'):

@@ -465,9 +465,13 @@ void memapp_push(struct memapp *app, const char *text)
 /* The end of a stream. */
 void memapp_push_end(struct memapp *app)
 {
-    AN(app->pending != NULL);
-    app->pending->pushed_all = true;
-    h1_wake(app->pending->x);
+    struct memapp_request *q = app->pending;
+
+    AN(q != NULL);
+    q->pushed_all = true;
+    /* The next request may come before the end of this answer has left. */
+    app->pending = NULL;
+    h1_wake(q->x);
 }
 
 /* Frees the texts. */

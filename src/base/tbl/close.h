@@ -29,6 +29,7 @@
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
     X(DIED,             "worker_died",      true,  "the worker process died") \
     X(SLOW,             "slow_subscriber",  true,  "the client was too slow for its channel") \
+    X(PROXY_HEADER,     "proxy_header",     true,  "no valid header of the PROXY protocol") \
     X(OVERLOAD,         "overload",         true,  "no free worker connection")
 
 #endif
