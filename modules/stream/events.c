@@ -60,6 +60,9 @@ static void end(struct events *e)
     if (stream_draining())
         slv_close_after(e->r);
     slv_end(e->r);
+    /* What is queued may take its time to leave. */
+    slv_hub_unsubscribe(&e->subscriber);
+    stream_clock_stop(&e->clock);
 }
 
 /* Messages are missing; the data of the event says behind which one it goes on. */
@@ -89,22 +92,23 @@ static void pull(struct slv_source *source, struct slv_request *r)
 {
     struct events *e = events_of(source);
     struct slv_hub_message m;
-    uint64_t before;
+    uint64_t before = slv_hub_position(&e->subscriber);
 
-    (void)r;
     e->woken = false;
     if (!e->begun) {
-        before = slv_hub_position(&e->subscriber);
-        /* An id that the hub does not know is no place to begin at. */
-        if (before || slv_hub_next(&e->subscriber, &m) != SLV_HUB_GAP) {
-            begin(e);
-        } else {
-            begin(e);
+        /* An id that the history does not reach back to is no place to begin at. */
+        if (!before)
+            slv_hub_next(&e->subscriber, &m);
+        begin(e);
+        if (!before)
             tell_gap(e, stream_after(r, e->conf));
-        }
         return;
     }
-    before = slv_hub_position(&e->subscriber);
+    /* On a busy channel there would always be one more message. */
+    if (e->ending) {
+        end(e);
+        return;
+    }
     switch (slv_hub_next(&e->subscriber, &m)) {
     case SLV_HUB_MESSAGE:
         pass_on(e, &m);
@@ -115,13 +119,9 @@ static void pull(struct slv_source *source, struct slv_request *r)
     case SLV_HUB_NOTHING:
         break;
     }
-    if (e->ending) {
-        end(e);
-    } else if (e->beat) {
+    if (e->beat) {
         e->beat = false;
-        e->sent = slv_now();
-        if (e->conf->what.kind == STREAM_SSE)
-            say(e, ":\n\n", 3);
+        say(e, ":\n\n", 3);
     }
 }
 

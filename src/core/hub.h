@@ -21,7 +21,7 @@
  * last id, and the counts of subscribers by seat. All else (hash chains, links, positions) follows
  * from it. Where a process dies with the lock held, the next one to take it builds that anew from
  * the truth (repair()), in one pass over the ring. So a publication has happened or has not, at
- * whatever step its process was killed.
+ * whatever step its process was killed. One that is stopped there, by a debugger, stops all others.
  *
  * History is what a new subscriber may still ask for: bounded by number, age and bytes, it is a
  * pair of ids, and nothing is freed. One that is connected may read what has left the history, as

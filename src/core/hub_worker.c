@@ -212,6 +212,8 @@ enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s, struct str c
         result = backend->join(hub, channel, after, most, bounds, now(), place_of(s));
     if (result != SLV_HUB_OK)
         return result;
+    /* Nobody may have been told of what was published since others last looked in this turn. */
+    turn++;
     metrics_add(COUNTER_SUBSCRIBED, 1);
     list_add(&listeners_of(place_of(s)->channel)->idle, link_of(s));
     return SLV_HUB_OK;
