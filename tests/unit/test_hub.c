@@ -472,6 +472,7 @@ int main(void)
     CU_SuiteInfo suites[] = {
         { "log", NULL, NULL, NULL, NULL, hub_log_tests },
         { "death", NULL, NULL, NULL, NULL, hub_death_tests },
+        { "worker", NULL, NULL, NULL, NULL, hub_worker_tests },
         CU_SUITE_INFO_NULL
     };
 

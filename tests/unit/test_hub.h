@@ -11,6 +11,7 @@
 /* The tests of each source, ended by CU_TEST_INFO_NULL. */
 extern CU_TestInfo hub_log_tests[];
 extern CU_TestInfo hub_death_tests[];
+extern CU_TestInfo hub_worker_tests[];
 
 /* A small hub, in seat 0 of 4. */
 struct hub *hub_make(unsigned channels, size_t ring);
