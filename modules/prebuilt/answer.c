@@ -430,7 +430,7 @@ static void plan(struct builder *w, struct item *it, const struct slv_earlier *e
         it->incomplete = it->twin->incomplete;
         it->work.wanted = 0;
     }
-    it->incomplete |= it->work.wanted & SLOW && !slv_build_afford(w->b, size);
+    it->incomplete |= it->work.wanted & SLOW && !slv_build_afford(w->b, size, e && e->incomplete);
     if (it->incomplete)
         it->work.wanted &= ~SLOW;
     it->keep = mine && e->negotiated && it->work.wanted == 0 && it->incomplete == e->incomplete;

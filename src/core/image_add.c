@@ -237,7 +237,7 @@ int slv_build_redirect(struct slv_build *b, struct str path)
  * Keeps the account of what takes long. A share of what was put off is overdrawn by its last file,
  * so that a large file gets its turn, too.
  */
-bool slv_build_afford(struct slv_build *b, size_t bytes)
+bool slv_build_afford(struct slv_build *b, size_t bytes, bool again)
 {
     static const uint64_t budgets[] = {
         [IMAGE_QUICK] = (uint64_t)256 << 10, [IMAGE_SHARE] = (uint64_t)16 << 20,
@@ -248,7 +248,7 @@ bool slv_build_afford(struct slv_build *b, size_t bytes)
     CHECK_OBJ(b, SLV_BUILD_MAGIC);
     AN((size_t)b->job->effort < sizeof budgets / sizeof budgets[0]);
     left = budgets[b->job->effort] - b->spent;
-    if (bytes > left && (b->job->effort == IMAGE_QUICK || left == 0))
+    if (b->job->effort == IMAGE_QUICK ? again || bytes > left : left == 0 && bytes > 0)
         return false;
     b->spent += bytes < left ? bytes : left;
     return true;

@@ -148,9 +148,10 @@ SLV_API bool slv_build_has(const struct slv_build *b, struct str path);
 
 /*
  * May variants that take long to make be made of so many bytes? If so, they count. If not, somebody
- * waits for the image, and they are put off (slv_prebuilt.incomplete) until a later build.
+ * waits for the image, and they are put off (slv_prebuilt.incomplete) until a later build. again:
+ * an earlier image had these bytes, and they were put off then: nobody waits for them.
  */
-SLV_API bool slv_build_afford(struct slv_build *b, size_t bytes);
+SLV_API bool slv_build_afford(struct slv_build *b, size_t bytes, bool again);
 
 /* An answer of an earlier image of this host, which was made of a file. Views live as long as b. */
 struct slv_earlier {

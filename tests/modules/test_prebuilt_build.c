@@ -246,12 +246,12 @@ static void test_quick(void)
     CU_ASSERT(fast == 6 && slow == 3 && with == 3);
     CU_ASSERT(quick.put_off == 3 && quick.snapshot.header->put_off == 3);
     CU_ASSERT(make(&again, NULL, false, false) == 0 && alike(&quick, &again));
-    /* The next build in haste goes on where this one stopped. */
+    /* Nobody waits for what was put off: the next build in haste has nothing to do. */
     unmake(&again);
-    CU_ASSERT(make(&again, &quick, true, false) == 0 && again.put_off == 0);
+    CU_ASSERT(make(&again, &quick, true, false) == 0 && again.unchanged && again.size == 0);
     CU_ASSERT(make(&whole, &quick, true, true) == 0 && whole.put_off == 0);
     CU_ASSERT(make(&anew, NULL, false, true) == 0);
-    CU_ASSERT(alike(&whole, &anew) && alike(&again, &anew));
+    CU_ASSERT(alike(&whole, &anew));
     CU_ASSERT(make(&idle, &anew, true, false) == 0 && idle.unchanged && idle.size == 0);
     drop_directory("www/haste");
     unmake(&quick);
