@@ -96,9 +96,14 @@ static void take_process(struct config *config, struct conf *c, const struct con
 {
     const char *path = source->error_log ? source->error_log : SELVAGE_ERROR_LOG_PATH;
     bool to_stderr = strcmp(path, "stderr") == 0;
+    int64_t limit;
 
     config->process = c->main->confs[PROCESS_INDEX];
     AN(config->process != NULL);
+    /* Who is sent away last still needs time to say goodbye. */
+    limit = config->process->worker_shutdown_timeout;
+    if (config->process->drain_window > limit - limit / 4)
+        config->process->drain_window = limit - limit / 4;
     if (!config->process->user.n)
         default_user(config->process);
     if (!config->process->error_log)

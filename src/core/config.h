@@ -27,6 +27,9 @@ struct process_conf {
     int64_t worker_connections;
     int64_t worker_rlimit_nofile;  /* 0: as it is */
     int64_t worker_shutdown_timeout; /* ms */
+    int64_t drain_window;          /* ms */
+    int64_t hub_size, hub_channels; /* those of the first configuration stay */
+    int64_t hub_history, hub_history_time, hub_history_size; /* 0: no bound; ms; bytes */
     struct str pid;                /* absolute path */
     struct str user, group;        /* names; empty: the account the master runs under */
     int64_t uid, gid;              /* resolved; -1: unchanged */

@@ -40,6 +40,9 @@ struct context {
     bool internal;                 /* came here by an internal redirect */
     bool match_failed;             /* a regular expression gave up before it had an answer */
     bool logged;
+    char *body;                    /* of the request, as much as has come; from the heap */
+    size_t body_size, body_room;
+    int64_t body_max;              /* 0: nobody wants it */
     struct captures captures;      /* last: see context_new() */
 };
 

@@ -99,7 +99,6 @@ struct core_conf {
     } large_buffers;
     bool lingering_close, reset_timedout_connection, tcp_nodelay, tcp_nopush, sendfile;
     int64_t lingering_time;
-    int64_t drain_window;
 
     /* Made of the above when the configuration is complete. */
     struct h1_limits limits;

@@ -118,7 +118,6 @@ static const struct slv_directive directives[] = {
     TIME("client_body_timeout", EVERYWHERE, client_body_timeout, "30s"),
     TIME("send_timeout", EVERYWHERE, send_timeout, "60s"),
     TIME("lingering_time", EVERYWHERE, lingering_time, "5s"),
-    TIME("drain_window", EVERYWHERE, drain_window, "5s"),
     { "client_max_body_size", EVERYWHERE, 1, 1, 0, "size", slv_set_size,
       FIELD(client_max_body_size), "1m", &natural },
     { "client_header_buffer_size", SERVERS, 1, 1, 0, "size", slv_set_size,

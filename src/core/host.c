@@ -7,6 +7,7 @@
 #include "core/answer.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
+#include "core/driver.h"
 #include "core/error_log.h"
 #include "core/files.h"
 #include "http/h1.h"
@@ -15,6 +16,9 @@
 #include "http/token.h"
 
 #include <sys/random.h>
+
+static const struct core_driver *driver;
+static void *driver_arg;
 
 struct str slv_header_find(const struct slv_request *r, struct str name)
 {
@@ -145,19 +149,65 @@ static uint64_t random_below(uint64_t bound)
 
 int64_t slv_drain_delay(const struct slv_request *r)
 {
-    const struct context *ctx = context_of(r);
-    int64_t window = ctx->core->drain_window;
-    int64_t limit = ctx->config->process->worker_shutdown_timeout;
-
-    /* Whoever is sent away last still needs time to say goodbye. */
-    if (window > limit - limit / 4)
-        window = limit - limit / 4;
-    return (int64_t)random_below((uint64_t)window);
+    return (int64_t)random_below((uint64_t)context_of(r)->config->process->drain_window);
 }
 
 void slv_write(struct slv_request *r, const void *data, size_t size)
 {
     respond_write(exchange_of(r), data, size);
+}
+
+void slv_write_chunk(struct slv_request *r, struct str chunk, struct str data)
+{
+    respond_write_chunk(exchange_of(r), chunk, data);
+}
+
+void slv_close_after(struct slv_request *r)
+{
+    struct exchange *x = exchange_of(r);
+
+    x->close_after = true;
+    x->keep_alive = false;
+}
+
+void slv_cut(struct slv_request *r)
+{
+    struct exchange *x = exchange_of(r);
+
+    AN(x->answer == ANSWER_STREAMING);
+    slv_log(r, SLV_LOG_INFO, 0, "client is too slow for its channel, it is cut off");
+    conn_fail(x->conn, CLOSE_SLOW);
+    h1_wake(x);
+}
+
+void slv_on_end(struct slv_request *r, void (*release)(void *object), void *object)
+{
+    arena_on_free(&exchange_of(r)->arena, release, object);
+}
+
+struct str slv_request_body(const struct slv_request *r)
+{
+    const struct context *ctx = context_of(r);
+
+    return (struct str){ ctx->body, ctx->body_size };
+}
+
+void core_drive(const struct core_driver *d, void *arg)
+{
+    driver = d;
+    driver_arg = arg;
+}
+
+void slv_timer_set(struct slv_timer *t, int64_t ms)
+{
+    AN(driver != NULL && t->fire != NULL);
+    driver->timer_set(driver_arg, t, ms);
+}
+
+int64_t slv_now(void)
+{
+    AN(driver != NULL);
+    return driver->now(driver_arg);
 }
 
 void slv_end(struct slv_request *r)

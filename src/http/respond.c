@@ -291,6 +291,20 @@ void respond_write(struct exchange *x, const void *data, size_t size)
         outq_add(q, "\r\n", 2, OUTQ_HELD);
 }
 
+void respond_write_chunk(struct exchange *x, struct str chunk, struct str data)
+{
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    AN(x->answer == ANSWER_STREAMING && data.p >= chunk.p && data.p + data.n <= chunk.p + chunk.n);
+    if (x->framing == FRAMING_LENGTH)
+        respond_write(x, data.p, data.n);
+    else if (!data.n || x->conn->closing)
+        return;
+    else if (x->framing == FRAMING_CHUNKED)
+        outq_add(&x->conn->out, chunk.p, chunk.n, OUTQ_TRANSIENT);
+    else
+        outq_add(&x->conn->out, data.p, data.n, OUTQ_TRANSIENT);
+}
+
 void respond_end(struct exchange *x)
 {
     CHECK_OBJ(x, EXCHANGE_MAGIC);

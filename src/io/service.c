@@ -9,6 +9,8 @@
 #include "core/access_log.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
+#include "core/driver.h"
+#include "core/hub_worker.h"
 #include "core/server.h"
 #include "http/h1.h"
 #include "io/listen.h"
@@ -99,19 +101,61 @@ static void on_opened(struct conn *c, void *arg)
                  http_state(c->tls ? c->tls : at->fallback, loop_now(s->host.loop)));
 }
 
-/* The worker is about to wait. Buffered log lines have a date by which they are out. */
-static void set_flush(void *arg)
+/* Buffered log lines have a date by which they are out. */
+static void set_flush(struct service *s)
 {
-    struct service *s;
     ms_t due;
 
-    CAST_OBJ(s, arg, SERVICE_MAGIC);
     if (s->flush.entry.deadline != MS_NEVER)
         return;
     due = access_log_due(s->config);
     if (due != MS_NEVER)
         loop_timer_set(s->host.loop, &s->flush, due);
 }
+
+/* The worker is about to wait. */
+static void before_wait(void *arg)
+{
+    struct service *s;
+
+    CAST_OBJ(s, arg, SERVICE_MAGIC);
+    hub_turn_over();
+    set_flush(s);
+}
+
+/* A module's timer is due. */
+static void on_module_timer(void *arg)
+{
+    struct slv_timer *t = arg;
+
+    t->fire(t);
+}
+
+/* struct core_driver: timer_set */
+static void set_module_timer(void *arg, struct slv_timer *t, int64_t ms)
+{
+    struct loop_timer *timer = (struct loop_timer *)(void *)t->room;
+    struct service *s;
+
+    CAST_OBJ(s, arg, SERVICE_MAGIC);
+    if (!timer->call)
+        loop_timer_init(timer, on_module_timer, t);
+    loop_timer_set(s->host.loop, timer, ms < 0 ? MS_NEVER : loop_now(s->host.loop) + ms);
+}
+
+/* struct core_driver: now */
+static int64_t module_now(void *arg)
+{
+    struct service *s;
+
+    CAST_OBJ(s, arg, SERVICE_MAGIC);
+    return loop_now(s->host.loop);
+}
+
+static const struct core_driver driver = { .timer_set = set_module_timer, .now = module_now };
+
+_Static_assert(sizeof(struct loop_timer) <= sizeof(((struct slv_timer *)0)->room),
+               "a timer has its room");
 
 /* The access log's date has come. */
 static void on_flush(void *arg)
@@ -357,7 +401,8 @@ struct service *service_new(struct loop *loop, const struct config *config, unsi
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     loop_timer_init(&s->resume, on_resume, s);
     loop_timer_init(&s->flush, on_flush, s);
-    loop_before_wait(loop, set_flush, s);
+    loop_before_wait(loop, before_wait, s);
+    core_drive(&driver, s);
     core_use(config);
     tls_worker_start();
     open_acceptors(s, slot);
@@ -404,6 +449,7 @@ void service_free(struct service **ps)
     loop_timer_set(s->host.loop, &s->flush, MS_NEVER);
     access_log_flush(s->config, loop_now(s->host.loop), true);
     tls_worker_stop();
+    core_drive(NULL, NULL);
     if (s->reserve >= 0)
         close(s->reserve);
     free(s->acceptors);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "core/hub.h"
 #include "core/images.h"
 #include "io/tls.h"
 #include "proc/privileges.h"
@@ -75,6 +76,8 @@ int builder_start(struct master *m, struct generation *g, enum image_effort effo
     pid = child_fork(m, g, "builder process");
     if (pid == 0) {
         close(words[0]);
+        if (m->hub)
+            hub_free(&m->hub);
         build(m, g, effort, master, words[1]);
     }
     close(words[1]);

@@ -4,6 +4,8 @@
  *   reload                               as SIGHUP, but waits for the outcome
  *   status                               the server and its processes
  *   metrics                              counters, in the text format of Prometheus
+ *   channels                             the channels of the hub; by a helper, see helper.c
+ *   publish CHANNEL [EVENT]              publish the data that follows; likewise
  *   prebuilt list [HOST]                 the images of each host
  *   prebuilt build [HOST]                make them anew, and publish what has changed
  *   prebuilt publish FILE [HOST]         publish an image that was made by selvage-pack
@@ -265,6 +267,10 @@ void command_asked(void *arg, struct control_client *client, const char *questio
         status(m, client);
     else if (says(&w, 0, "metrics") && w.count == 1)
         metrics(m, client);
+    else if (says(&w, 0, "channels") && w.count == 1)
+        helper_start(m, client, NULL, NULL);
+    else if (says(&w, 0, "publish") && w.count >= 2 && w.count <= 3)
+        helper_start(m, client, w.word[1], w.count == 3 ? w.word[2] : "");
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "list") && w.count <= 3)
         list(m, client, host_of(&w, 2));
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "build") && w.count <= 3)

@@ -245,6 +245,19 @@ void control_join(struct control_client *client, enum control_topic topic, struc
     client->state = CLIENT_TOLD;
 }
 
+int control_hand_over(struct control_client *client)
+{
+    int fd = client->fd;
+
+    CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
+    AN(client->state == CLIENT_SPEAKS || client->state == CLIENT_GONE);
+    client->fd = -1;
+    client->state = CLIENT_GONE;
+    if (fd >= 0)
+        fcntl(fd, F_SETFL, 0);
+    return fd;
+}
+
 /* A whole question has come. */
 static void answer(struct control_client *client)
 {

@@ -8,6 +8,7 @@
  *   emerg TEXT, warn TEXT        a message about the configuration
  *   detail TEXT                  a line that belongs to the message before
  *   print TEXT                   a line of what was asked for
+ *   send TEXT                    the client may send the data that belongs to its question
  *   ok TEXT                      the end: it is done
  *   error TEXT                   the end: it is not, and why
  *
@@ -76,6 +77,9 @@ void control_wait(struct control_client *client, enum control_topic topic, struc
 
 /* It wants to hear about the one in hand. */
 void control_join(struct control_client *client, enum control_topic topic, struct str host);
+
+/* Leaves it to another process: its connection, which the caller closes; -1: it has gone. */
+int control_hand_over(struct control_client *client);
 
 /* ---- All who wait for a topic --------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/hub.h"
 #include "io/listen.h"
 #include "proc/clock.h"
 #include "proc/daemon.h"
@@ -131,6 +132,8 @@ static void finish(struct master *m)
     }
     generations_free(m);
     shelves_free(m);
+    if (m->hub)
+        hub_free(&m->hub);
     if (m->started_fd >= 0)
         close(m->started_fd);
     close(m->signal_fd);

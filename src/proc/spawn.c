@@ -61,7 +61,7 @@ int spawn_worker(struct master *m, struct generation *g, unsigned slot)
             metrics_sit(seat);
             worker_main(&(struct worker_start){
                 .config = g->config, .slot = slot, .channel = l.channel[1], .words = l.words[1],
-                .take_stderr = m->daemonized
+                .hub = m->hub, .seat = seat, .take_stderr = m->daemonized
             });
         }
         close_side(&l, 1);

@@ -13,6 +13,7 @@
  *   shelf.c        the images of each host, over the generations
  *   publish.c      images between reloads: built, put in place
  *   watcher.c      the process that notices when their sources change
+ *   helper.c       those that another process answers, about channels
  *   command.c      questions that come by the control socket
  *   upgrade.c      another binary takes over
  *   tickets.c      the keys of TLS session tickets
@@ -35,7 +36,9 @@
 
 #include <sys/types.h>
 
-enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_BINARY };
+struct hub;
+
+enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_HELPER, CHILD_BINARY };
 
 /* A process that was started and has not been reaped. */
 struct child {
@@ -160,6 +163,7 @@ struct master {
     int signal_fd;
     /* tells the process that was started by hand; -1: nobody waits */
     int started_fd;
+    struct hub *hub;               /* NULL: none could be made */
     struct control *control;       /* NULL: none could be opened */
 };
 
@@ -373,6 +377,15 @@ void watcher_ended(struct master *m, const struct child *c);
 
 /* Somebody asks by the control socket; control_asked of control.h. */
 void command_asked(void *arg, struct control_client *client, const char *question);
+
+/* ---- helper.c ------------------------------------------------------------------------------- */
+
+/*
+ * Leaves a client to a process of its own, which publishes what it sends to a channel, or with
+ * channel NULL lists channels.
+ */
+void helper_start(struct master *m, struct control_client *client, const char *channel,
+                  const char *event);
 
 /* ---- upgrade.c ------------------------------------------------------------------------------ */
 

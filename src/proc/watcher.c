@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/hub.h"
 #include "io/tls.h"
 #include "proc/clock.h"
 #include "proc/privileges.h"
@@ -205,6 +206,8 @@ static void start_watcher(struct master *m)
     pid = child_fork(m, m->serving, "watcher process");
     if (pid == 0) {
         close(words[0]);
+        if (m->hub)
+            hub_free(&m->hub);
         watch_images(m->serving, words[1]);
     }
     close(words[1]);

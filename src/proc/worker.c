@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "core/access_log.h"
+#include "core/hub_worker.h"
 #include "core/images.h"
 #include "io/listen.h"
 #include "io/loop.h"
@@ -42,6 +43,9 @@ struct worker {
     struct loop *loop;
     struct service *service;
     struct loop_watch *watch;      /* on the channel; NULL: there is no master */
+    struct hub *hub;               /* NULL: none, or no seat in it */
+    struct loop_watch *news;       /* on the seat's wake-ups */
+    struct hub_bounds history;
     struct loop_timer limit;       /* when draining has taken long enough */
     bool draining, ending;
 };
@@ -75,6 +79,14 @@ static void on_limit(void *arg)
     end(w);
 }
 
+/* Modules bring answers to an end that would not end by themselves. */
+static void drain_modules(const struct config *config, bool successor)
+{
+    for (size_t i = 0; i < config->modules.count; i++)
+        if (config->modules.list[i]->drain)
+            config->modules.list[i]->drain(successor, config->process->drain_window);
+}
+
 /*
  * Accepts no more. The listening sockets are closed here, too, so that one that no configuration
  * wants any more, or that another master is to bind, does not live on in this process.
@@ -94,6 +106,7 @@ static void drain(struct worker *w, bool successor)
                        loop_now(w->loop) + w->config->process->worker_shutdown_timeout);
     }
     service_drain(w->service, successor);
+    drain_modules(w->config, successor);
     listen_close(w->config, false);
     /* If the master has gone there is nobody to tell, and no harm in that. */
     if (first && w->channel >= 0 && channel_send(w->channel, &message, -1) != 0)
@@ -253,6 +266,37 @@ static void report_ready(struct worker *w)
         log_alert(errno, "the master process cannot be told that this one is ready");
 }
 
+/* ---- The hub -------------------------------------------------------------------------------- */
+
+/* Takes the seat. A worker without one serves, but not channels. */
+static void join_hub(struct worker *w, const struct worker_start *start)
+{
+    const struct process_conf *process = w->config->process;
+
+    if (!start->hub)
+        return;
+    if (!hub_sit(start->hub, start->seat)) {
+        log_alert(0, "this worker process has no seat in the hub, because too many are ending");
+        return;
+    }
+    w->hub = start->hub;
+    w->history = (struct hub_bounds){
+        .messages = (uint64_t)process->hub_history, .age = process->hub_history_time,
+        .bytes = (uint64_t)process->hub_history_size
+    };
+    hub_use(w->hub, &w->history);
+    w->news = loop_on_readable(w->loop, hub_wake_fd(w->hub), hub_woken, w->hub);
+}
+
+/* Gives it back; nobody listens any more. */
+static void leave_hub(struct worker *w)
+{
+    if (!w->hub)
+        return;
+    loop_unwatch(w->loop, &w->news);
+    hub_unuse();
+}
+
 /* ---- Beginning and end ---------------------------------------------------------------------- */
 
 /* Asks the modules. One that cannot work makes the worker useless. */
@@ -281,6 +325,7 @@ static void give_back(struct worker *w)
 {
     stop_modules(w->config);
     service_free(&w->service);
+    leave_hub(w);
     if (w->watch)
         loop_unwatch(w->loop, &w->watch);
     loop_timer_set(w->loop, &w->limit, MS_NEVER);
@@ -310,6 +355,7 @@ _Noreturn void worker_main(const struct worker_start *start)
     loop_timer_init(&w.limit, on_limit, &w);
     loop_on_work(w.loop, on_tend, &w);
     take_signals(&w);
+    join_hub(&w, start);
     start_modules(w.config);
     w.service = service_new(w.loop, w.config, start->slot, on_emptied, &w);
     report_ready(&w);

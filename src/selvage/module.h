@@ -7,7 +7,10 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.3  upgrade.h with slv_upgrade(), websocket.h, slv_offer(), slv_offered()
+ *   2026-11-26  1.3  upgrade.h with slv_upgrade(), websocket.h, slv_offer(), slv_offered(); hub.h:
+ *                    channels; timer.h: timers; hooks body and drain; slv_request_body(),
+ *                    slv_on_end(), slv_write_chunk(), slv_cut(), slv_close_after(). Modules have to
+ *                    be compiled again
  *   2026-11-26  1.2  network.h: slv_network_parse(), slv_network_has(); slv_request_peer() gives
  *                    the client's address where a trusted proxy has named it
  *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_earlier_body(),
@@ -23,8 +26,10 @@
 #define SELVAGE_MODULE_H
 
 #include <selvage/conf.h>
+#include <selvage/hub.h>
 #include <selvage/request.h>
 #include <selvage/snapshot.h>
+#include <selvage/timer.h>
 #include <selvage/upgrade.h>
 
 #define SLV_ABI_MAJOR 1
@@ -114,6 +119,19 @@ struct slv_module {
      * left out of images.
      */
     bool (*admits)(struct slv_request *r, const void *conf, struct str file);
+
+    /*
+     * After the access phase, if a body follows the head: how many bytes of it are to be kept for
+     * slv_request_body(); 0: none. A longer one is answered with 413, and client_max_body_size
+     * holds in any case. The content hook is called when all of it is there.
+     */
+    int64_t (*body)(struct slv_request *r, const void *conf);
+
+    /*
+     * This worker accepts no more connections: answers that would not end by themselves are to be
+     * brought to an end within window milliseconds. successor: another worker serves in its place.
+     */
+    void (*drain)(bool successor, int64_t window);
 };
 
 /* What every module puts first. */

@@ -34,6 +34,7 @@
     X(DRAINED,          "drained",          false, "this worker is being replaced or stopped") \
     X(SHUTDOWN,         "shutdown",         true,  "worker_shutdown_timeout or a fast stop") \
     X(DIED,             "worker_died",      true,  "the worker process died") \
+    X(SLOW,             "slow_subscriber",  true,  "the client was too slow for its channel") \
     X(PROXY_HEADER,     "proxy_header",     true,  "no valid header of the PROXY protocol") \
     X(OVERLOAD,         "overload",         true,  "no free worker connection") \
     X(TLS_TIMEOUT,      "tls_timeout",      true,  "TLS handshake not complete in time") \
