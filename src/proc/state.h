@@ -15,6 +15,7 @@
  *   watcher.c      the process that notices when their sources change
  *   command.c      questions that come by the control socket
  *   upgrade.c      another binary takes over
+ *   announce.c     what the service manager is told
  *   logs.c         where the master's own lines go; opening log files anew
  *
  * The master changes its state in one place at a time: callbacks of descriptors note what they have
@@ -368,6 +369,21 @@ void upgrade_begin(struct master *m);
 
 /* The new binary has ended. */
 void upgrade_ended(struct master *m);
+
+/* ---- announce.c ----------------------------------------------------------------------------- */
+
+/* It serves: after the start, and when a reload is over. */
+void announce_serving(struct master *m);
+
+/* A reload begins, or was refused. */
+void announce_reload(struct master *m);
+void announce_refused(struct master *m, const char *why);
+
+/* It ends. */
+void announce_end(struct master *m);
+
+/* Lets the watchdog know, when it is time. */
+void announce_alive(struct master *m);
 
 /* ---- logs.c --------------------------------------------------------------------------------- */
 
