@@ -3,7 +3,8 @@
  *
  * While a new binary is being tried out, the old master is the one that the manager knows and
  * listens to. It names its successor when it is told to end, and not before: until then it may
- * still be the one that stays. So NotifyAccess=main will do, and no worker can speak for the master.
+ * still be the one that stays. So NotifyAccess=main will do, and no worker can speak for the
+ * master.
  */
 #include "proc/state.h"
 
