@@ -59,6 +59,8 @@ int openat(int at, const char *name, int flags, ...)
 
 /* What openat() is called in a build with _FORTIFY_SOURCE. */
 int __openat_2(int at, const char *name, int flags);
+
+/* The same. */
 int __openat_2(int at, const char *name, int flags)
 {
     return openat(at, name, flags, 0);
