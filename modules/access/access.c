@@ -1,15 +1,15 @@
 /*
- * access.c - the module of "allow" and "deny": access by the peer's address.
+ * access.c - the module of "allow" and "deny": access by the client's address.
  */
 #include <selvage/module.h>
-
-#include "rule.h"
+#include <selvage/network.h>
 
 extern const struct slv_module module_access;
 
 struct rule_node {
     struct rule_node *next;
-    struct access_rule rule;
+    struct slv_network network;
+    bool all, deny;                /* all: whatever the network is */
 };
 
 /* In the order of the file. */
@@ -27,14 +27,15 @@ static int set_rule(struct slv_conf *cf, const struct slv_directive *d, void *co
     struct rule_list *rules = &((struct access_conf *)conf)->rules;
     struct str text = slv_conf_arg(cf, 1);
     struct rule_node *node = slv_conf_alloc(cf, sizeof *node);
-    bool cut;
+    bool cut = false;
 
-    if (access_rule_parse(text, &node->rule, &cut) != 0)
+    node->all = str_eq(text, STR("all"));
+    if (!node->all && slv_network_parse(text, &node->network, &cut) != 0)
         return slv_conf_error(cf, 1, "invalid parameter \"%.*s\", it must be an address, a network "
                               "such as 192.0.2.0/24, \"unix:\" or \"all\"", STR_ARG(text));
     if (cut)
         slv_conf_warn(cf, 1, "low address bits of %.*s are meaningless", STR_ARG(text));
-    node->rule.deny = d->name[0] == 'd';
+    node->deny = d->name[0] == 'd';
     *(rules->last ? &rules->last->next : &rules->first) = node;
     rules->last = node;
     return 0;
@@ -51,7 +52,7 @@ static const struct slv_directive directives[] = {
     { 0 }
 };
 
-/* Judges the peer by the first rule that speaks of it. */
+/* Judges the client by the first rule that speaks of it. */
 static int access_hook(struct slv_request *r, const void *conf)
 {
     const struct rule_list *rules = &((const struct access_conf *)conf)->rules;
@@ -62,9 +63,9 @@ static int access_hook(struct slv_request *r, const void *conf)
         return SLV_DECLINED;
     length = slv_request_peer(r, ip);
     for (const struct rule_node *node = rules->first; node; node = node->next) {
-        if (!access_rule_matches(&node->rule, ip, length))
+        if (!node->all && !slv_network_has(&node->network, ip, length))
             continue;
-        if (!node->rule.deny)
+        if (!node->deny)
             return SLV_DONE;
         /* Where a password may still open the door, this is no incident. */
         if (!slv_satisfy_any(r))

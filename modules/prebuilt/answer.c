@@ -7,12 +7,15 @@
  * the walk, so that it does not depend on how fast the threads are.
  *
  * What an earlier image has of the same file is used again: without reading the file where it
- * looks as it did, and otherwise where its bytes turn out to be the same.
+ * looks as it did, and otherwise where its bytes turn out to be the same; and so is what it has of
+ * another file with the same bytes, which was moved or copied. Of equal files that are new one is
+ * compressed, if they are not too far apart.
  */
 #include "prebuilt.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,13 +25,20 @@
 #define ITEMS_MAX 4096u
 #define BYTES_MAX ((size_t)64 * 1024 * 1024)
 
+/* Bytes of bodies that are kept because an equal one may come. */
+#define RECENT_MAX ((size_t)32 * 1024 * 1024)
+
 #define QUICK (1u << SLV_CODING_GZIP)
 #define SLOW (1u << SLV_CODING_BR | 1u << SLV_CODING_ZSTD)
 
 struct item {
     struct item *next;
-    enum { ITEM_FILE, ITEM_DIRECTORY } kind;
+    unsigned refs;                 /* from the queue, from builder.recent, from later twins */
+    struct item *twin;             /* with the same body, before it in the queue, and compressed in
+                                      its stead; NULL: none */
+    enum { ITEM_FILE, ITEM_DIRECTORY, ITEM_AGAIN } kind;
     struct str path, file, type;   /* views of text */
+    struct slv_again again;        /* ITEM_AGAIN */
     struct str cache_control, links; /* of the configuration */
     struct slv_origin origin;
     bool negotiated;
@@ -133,18 +143,79 @@ static struct item *new_item(const struct builder *w, struct str path, struct st
     struct item *it = prebuilt_need(calloc(1, sizeof *it + path.n + w->file_size + type.n + 3));
     char *end = it->text;
 
+    it->refs = 1;
     it->path = keep(&end, path);
     it->file = keep(&end, (struct str){ w->file, w->file_size });
     it->type = keep(&end, type);
     return it;
 }
 
-/* Frees an item. */
+/* Gives an item back; the last one frees it. */
 static void drop_item(struct item *it)
 {
+    if (--it->refs > 0)
+        return;
+    if (it->twin)
+        drop_item(it->twin);
     render_drop(&it->work);
     free(it->data);
     free(it);
+}
+
+/* ---- Equal bodies ---------------------------------------------------------------------------- */
+
+/* Forgets the items that were compressed recently. */
+static void forget_recent(struct builder *w)
+{
+    for (size_t i = 0; i < RECENT_SLOTS; i++) {
+        if (w->recent[i])
+            drop_item(w->recent[i]);
+        w->recent[i] = NULL;
+    }
+    w->recent_size = 0;
+}
+
+/*
+ * Finds an item with the same body that is being compressed, or was recently. False: there is none,
+ * and this one is noted for those to come. Each body has one place, and when bodies become too many
+ * bytes all are forgotten: whoever is not found is compressed once more, and that is all.
+ */
+static bool find_twin(struct builder *w, struct item *it)
+{
+    size_t size = it->work.size;
+    uint32_t sum = libdeflate_crc32(it->work.text, it->work.data, size);
+    struct item **at = &w->recent[sum % RECENT_SLOTS], *other = *at;
+
+    if (other && other->work.size == size && other->work.text == it->work.text
+        && memcmp(other->work.data, it->work.data, size) == 0) {
+        other->refs++;
+        it->twin = other;
+        return true;
+    }
+    if (size > RECENT_MAX / 4)
+        return false;
+    if (w->recent_size + size > RECENT_MAX)
+        forget_recent(w);
+    if (*at) {
+        w->recent_size -= (*at)->work.size;
+        drop_item(*at);
+    }
+    it->refs++;
+    *at = it;
+    w->recent_size += size;
+    return false;
+}
+
+/* ---- Into the image -------------------------------------------------------------------------- */
+
+/* The variant of an item in a coding; size 0: it has none. */
+static struct slv_variant variant_of(const struct item *it, enum slv_coding c)
+{
+    const struct item *from = it->twin ? it->twin : it;
+
+    if (from->work.made[c].n > 0)
+        return (struct slv_variant){ c, from->work.made[c].p, from->work.made[c].n };
+    return from->old[c];
 }
 
 /* Adds the answer of a file. 0 or -1. */
@@ -161,12 +232,8 @@ static int make_answer(struct builder *w, struct item *it)
     };
 
     for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++) {
-        if (it->work.made[c].n > 0)
-            variants[p.count++] = (struct slv_variant){
-                (enum slv_coding)c, it->work.made[c].p, it->work.made[c].n
-            };
-        else if (it->old[c].size > 0)
-            variants[p.count++] = it->old[c];
+        variants[p.count] = variant_of(it, (enum slv_coding)c);
+        p.count += variants[p.count].size > 0;
     }
     return slv_build_add(w->b, &p);
 }
@@ -181,7 +248,7 @@ static int add_file(struct builder *w, struct item *it)
     if (!kept && make_answer(w, it) != 0)
         return -1;
     for (int c = SLV_CODING_IDENTITY + 1; c < SLV_CODING_COUNT; c++) {
-        size_t size = it->work.made[c].n ? it->work.made[c].n : it->old[c].size;
+        size_t size = variant_of(it, (enum slv_coding)c).size;
 
         w->made[c] += size > 0;
         w->made_bytes[c] += size;
@@ -272,7 +339,8 @@ static int finish_first(struct builder *w)
     w->bytes_in_flight -= it->cost;
     if (it->work.failed)
         prebuilt_need(NULL);
-    rc = it->kind == ITEM_FILE ? add_file(w, it) : add_directory(w, it);
+    rc = it->kind == ITEM_FILE ? add_file(w, it)
+        : it->kind == ITEM_DIRECTORY ? add_directory(w, it) : slv_build_again(w->b, &it->again);
     /* The message that follows is to name this one, not where the walk is by now. */
     if (rc != 0)
         memcpy(w->file, it->file.p, it->file.n + 1);
@@ -309,9 +377,10 @@ int answer_settle(struct builder *w)
     return 0;
 }
 
-/* Forgets what is on its way; the pool is gone. */
+/* Forgets what is on its way and what was; the pool is gone. */
 void answer_forget(struct builder *w)
 {
+    forget_recent(w);
     while (w->items) {
         struct item *it = w->items;
 
@@ -340,13 +409,16 @@ static bool same_file(const struct slv_earlier *e, const struct supply *s)
         && (s->hashed || same_time(&e->origin.modified, &o->modified));
 }
 
-/* Decides which variants are taken over, made, or put off. e: NULL: there is nothing to be had. */
-static void plan(struct builder *w, struct item *it, const struct slv_earlier *e)
+/*
+ * Decides which variants are taken over, made, or put off. e: an answer of the earlier image with
+ * this body; NULL: there is nothing to be had. mine: it is that of the same path.
+ */
+static void plan(struct builder *w, struct item *it, const struct slv_earlier *e, bool mine)
 {
     size_t size = it->work.size;
 
     if (!it->negotiated || !render_may_pay(size)) {
-        it->keep = e && e->count == 1 && !e->incomplete;
+        it->keep = mine && e->count == 1 && !e->incomplete;
         return;
     }
     it->work.wanted = QUICK | SLOW;
@@ -356,10 +428,14 @@ static void plan(struct builder *w, struct item *it, const struct slv_earlier *e
         it->work.gzip_size = it->old[SLV_CODING_GZIP].size;
         it->work.wanted = e->incomplete ? SLOW : 0;
     }
-    it->incomplete = it->work.wanted & SLOW && !slv_build_afford(w->b, size);
+    if (it->work.wanted && find_twin(w, it)) {
+        it->incomplete = it->twin->incomplete;
+        it->work.wanted = 0;
+    }
+    it->incomplete |= it->work.wanted & SLOW && !slv_build_afford(w->b, size, e && e->incomplete);
     if (it->incomplete)
         it->work.wanted &= ~SLOW;
-    it->keep = e && e->negotiated && it->work.wanted == 0 && it->incomplete == e->incomplete;
+    it->keep = mine && e->negotiated && it->work.wanted == 0 && it->incomplete == e->incomplete;
 }
 
 /*
@@ -389,17 +465,31 @@ static bool get_bytes(struct builder *w, const struct supply *s, const struct sl
     return true;
 }
 
+/* The earlier image has these bytes under another path, compressed as this type would be. */
+static bool had_elsewhere(struct builder *w, struct str body, struct str type,
+                          struct slv_earlier *e)
+{
+    return render_negotiable(type) && slv_build_earlier_body(w->b, body, e) && e->negotiated
+        && render_text(e->content_type) == render_text(type);
+}
+
 /* The item for a file that is wanted; NULL: left out. */
 static struct item *make_item(struct builder *w, const struct supply *s, struct str path,
                               struct str type)
 {
     struct slv_earlier earlier;
-    bool known = slv_build_earlier(w->b, path, &earlier);
+    bool known = slv_build_earlier(w->b, path, &earlier), mine;
     struct item *it;
     char *data;
 
     if (!get_bytes(w, s, known ? &earlier : NULL, &data))
         return NULL;
+    mine = !data;
+    known = mine || had_elsewhere(w, (struct str){ data, (size_t)s->origin.size }, type, &earlier);
+    if (known) {
+        free(data);
+        data = NULL;
+    }
     it = new_item(w, path, type);
     it->kind = ITEM_FILE;
     it->origin = s->origin;
@@ -408,7 +498,7 @@ static struct item *make_item(struct builder *w, const struct supply *s, struct 
     it->work.data = data ? data : earlier.variants[0].data;
     it->work.size = (size_t)s->origin.size;
     it->work.text = render_text(type);
-    plan(w, it, data ? NULL : &earlier);
+    plan(w, it, known ? &earlier : NULL, mine);
     it->cost = data || it->work.wanted ? it->work.size : 0;
     return it;
 }
@@ -480,4 +570,54 @@ int answer_directory(struct builder *w)
     it = new_item(w, path, STR(""));
     it->kind = ITEM_DIRECTORY;
     return enqueue(w, it);
+}
+
+/* ---- Refining -------------------------------------------------------------------------------- */
+
+/* The item for an answer of the earlier image that lacks variants. */
+static struct item *refined_item(struct builder *w, const struct slv_again *again)
+{
+    struct slv_earlier earlier;
+    const struct prebuilt_conf *conf;
+    struct slv_request *r;
+    struct item *it;
+
+    if (!slv_build_earlier(w->b, again->path, &earlier))
+        abort();
+    r = slv_build_request(w->b, again->path);
+    conf = slv_request_conf(r, &selvage_module);
+    it = new_item(w, again->path, earlier.content_type);
+    it->kind = ITEM_FILE;
+    it->origin = earlier.origin;
+    it->negotiated = earlier.negotiated;
+    it->work.data = earlier.variants[0].data;
+    it->work.size = earlier.variants[0].size;
+    it->work.text = render_text(it->type);
+    it->cache_control = rules_cache_control(conf, it->path);
+    it->links = render_html(it->type) ? conf->links : STR("");
+    plan(w, it, &earlier, true);
+    it->cost = it->work.wanted ? it->work.size : 0;
+    slv_build_drop(w->b, &r);
+    return it;
+}
+
+/* Makes all answers of the earlier image again, with what they lack as far as is affordable. */
+int answer_refine(struct builder *w)
+{
+    struct slv_again again = { .entry = NULL };
+
+    while (slv_build_each(w->b, &again)) {
+        struct item *it;
+
+        if (again.incomplete) {
+            it = refined_item(w, &again);
+        } else {
+            it = new_item(w, again.path, STR(""));
+            it->kind = ITEM_AGAIN;
+            it->again = again;
+        }
+        if (enqueue(w, it) != 0)
+            return -1;
+    }
+    return answer_settle(w);
 }

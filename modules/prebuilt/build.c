@@ -140,8 +140,9 @@ static void summarize(const struct builder *w)
                reason_words[i]);
         first = false;
     }
-    slv_build_say(w->b, "image for \"%s\": %lu files and %lu directories, %llu bytes%s",
-                  slv_build_name(w->b), w->files, w->directories, w->bytes, text);
+    slv_build_say(w->b, "image for \"%s\": %lu files and %lu directories, %llu bytes%s%s",
+                  slv_build_name(w->b), w->files, w->directories, w->bytes,
+                  slv_build_refines(w->b) ? " refined" : "", text);
 }
 
 /* Makes the image of all that there is to walk. 0 or -1. */
@@ -151,7 +152,7 @@ static int build_trees(struct builder *w, const struct prebuilt_conf *host)
 
     w->pool = pool_new((size_t)host->threads);
     slv_build_limit(w->b, host->max_size);
-    rc = walk_all(w, host);
+    rc = slv_build_refines(w->b) ? answer_refine(w) : walk_all(w, host);
     if (rc == 0)
         summarize(w);
     else if (w->file_size > 0)
@@ -173,7 +174,8 @@ int prebuilt_build(struct slv_build *b, void *conf)
     w->b = b;
     w->items_end = &w->items;
     w->began = w->said = now_ms();
-    rc = source_is_image(host->source) ? source_adopt(w, host) : build_trees(w, host);
+    rc = source_is_image(host->source) && !slv_build_refines(b) ? source_adopt(w, host)
+        : build_trees(w, host);
     free(w);
     return rc;
 }

@@ -171,6 +171,9 @@ struct builder {
 
     struct item *items, **items_end; /* in the order in which they go into the image */
     size_t item_count, bytes_in_flight;
+#define RECENT_SLOTS 4096
+    struct item *recent[RECENT_SLOTS]; /* compressed lately, by checksum, in case of an equal one */
+    size_t recent_size;            /* of their bodies */
 
     int64_t began, said;           /* milliseconds */
     unsigned long files, read, put_off, directories, left_out[REASONS], messages;
@@ -241,6 +244,9 @@ int answer_file(struct builder *w, int dir, const char *name, const struct stat 
 
 /* Answers the directory at hand as its index file, which has been walked by now. */
 int answer_directory(struct builder *w);
+
+/* Makes the answers of the earlier image again, in smaller variants; instead of all the above. */
+int answer_refine(struct builder *w);
 
 /* Waits for all that is on its way. */
 int answer_settle(struct builder *w);

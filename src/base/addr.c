@@ -74,6 +74,64 @@ int addr_parse(struct str text, struct addr *out)
     return 0;
 }
 
+int addr_parse_port(struct str text, uint16_t *out)
+{
+    uint32_t n = 0;
+
+    if (text.n == 0 || text.n > 5 || (text.n > 1 && text.p[0] == '0'))
+        return -1;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return -1;
+        n = n * 10 + (uint32_t)(text.p[i] - '0');
+    }
+    if (n > UINT16_MAX)
+        return -1;
+    *out = (uint16_t)n;
+    return 0;
+}
+
+int addr_parse_peer(struct str text, struct addr *out)
+{
+    struct str host = text, port = { NULL, 0 };
+    bool bracketed = text.n && text.p[0] == '[';
+    const char *end = NULL;
+    uint16_t number = 0;
+
+    if (bracketed) {
+        end = memchr(text.p, ']', text.n);
+        if (!end)
+            return -1;
+        host = (struct str){ text.p + 1, (size_t)(end - text.p - 1) };
+        port = str_from(text, host.n + 2);
+    } else if (text.n && (end = memchr(text.p, ':', text.n))
+               && !memchr(end + 1, ':', text.n - (size_t)(end + 1 - text.p))) {
+        host.n = (size_t)(end - text.p);
+        port = str_from(text, host.n);
+    }
+    if (port.n && (port.p[0] != ':' || addr_parse_port(str_from(port, 1), &number) || !number))
+        return -1;
+    if (addr_parse(host, out) || (bracketed && out->family != ADDR_V6))
+        return -1;
+    if (out->family == ADDR_V6) {
+        struct addr as_sent = *out;
+
+        addr_set_v6(out, as_sent.ip);
+    }
+    out->port = number;
+    return 0;
+}
+
+void addr_set_v6(struct addr *a, const uint8_t ip[16])
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+    bool is_mapped = memcmp(ip, mapped, sizeof mapped) == 0;
+
+    a->family = is_mapped ? ADDR_V4 : ADDR_V6;
+    memset(a->ip, 0, sizeof a->ip);
+    memcpy(a->ip, is_mapped ? ip + 12 : ip, is_mapped ? 4 : 16);
+}
+
 bool addr_same_host(const struct addr *a, const struct addr *b)
 {
     return a->family == b->family

@@ -33,6 +33,19 @@ size_t addr_text_port(const struct addr *a, char out[ADDR_TEXT_MAX]);
 /* Parses an IPv4 or IPv6 address without port. 0 or -1. */
 int addr_parse(struct str text, struct addr *out);
 
+/*
+ * Parses what other programs write down of a peer: "192.0.2.1", "192.0.2.1:80", "2001:db8::1",
+ * "[2001:db8::1]", "[2001:db8::1]:80". An IPv4-mapped address becomes IPv4; port 0 where there is
+ * none. 0 or -1.
+ */
+int addr_parse_peer(struct str text, struct addr *out);
+
+/* Parses a port: 0 … 65535 in decimal without leading zeros. 0 or -1. */
+int addr_parse_port(struct str text, uint16_t *out);
+
+/* Sets an IPv6 address, as IPv4 where it is an IPv4-mapped one; the port stays. */
+void addr_set_v6(struct addr *a, const uint8_t ip[16]);
+
 /* Family and ip are equal; the port plays no part. */
 bool addr_same_host(const struct addr *a, const struct addr *b);
 

@@ -60,6 +60,7 @@ void conn_free(struct conn **pc)
     c->adapter->free(c->state, c, (enum close_reason)c->reason);
     outq_free(&c->out);
     free(c->in);
+    free(c->proxied);
     c->magic = 0;
     free(c);
 }

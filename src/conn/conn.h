@@ -18,8 +18,11 @@
 #include "base/close.h"
 #include "base/outq.h"
 #include "base/wheel.h"
+#include "conn/tls_text.h"
 
+struct arena;
 struct conn;
+struct proxied;
 
 /* What a connection wants, as a set; 0: nothing but time. */
 enum {
@@ -102,6 +105,8 @@ struct conn_limits {
 struct conn_driver {
     void (*wake)(void *arg);       /* a turn is wanted */
     void (*find_local)(struct conn *c, void *arg); /* fill c->local; may be NULL */
+    /* Something about the encryption, in the arena or a constant; .p NULL: there is no such. */
+    struct str (*tls_text)(void *arg, enum tls_text what, struct arena *arena);
 };
 
 struct conn {
@@ -127,9 +132,12 @@ struct conn {
     /* For logs and access rules; set by the driver after conn_new(). */
     uint64_t number;
     ms_t opened;
-    struct addr peer;
+    struct addr peer;              /* who has connected; whom it speaks for is another matter */
+    struct proxied *proxied;       /* what a PROXY header named, owned; NULL: nobody */
     struct addr local;             /* family ADDR_NONE until somebody asks conn_local() */
     const void *listen;            /* struct listen_addr */
+    const void *tls;               /* encrypted, and this struct server was asked for; or NULL */
+    uint16_t refuse_with;          /* the status for all its requests: 495 … 497; 0: none */
     const struct conn_driver *driver; /* NULL: none, as in some tests */
     void *driver_arg;
 };

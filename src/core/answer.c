@@ -284,6 +284,8 @@ struct str answer_location(struct slv_request *r, struct str target)
     struct context *ctx = context_of(r);
     struct str host = r->host;
     unsigned port = x->conn ? ((const struct listen_addr *)x->conn->listen)->addr.port : 0;
+    bool tls = x->conn && x->conn->tls;
+    const char *scheme = tls ? "https" : "http";
 
     if (!target.n || target.p[0] != '/' || !ctx->core->absolute_redirect)
         return target;
@@ -291,22 +293,47 @@ struct str answer_location(struct slv_request *r, struct str target)
         host = server_name(ctx->server);
     if (!host.n)
         return target;
-    if (ctx->core->port_in_redirect && port && port != 80)
-        return arena_printf(&x->arena, "http://%.*s:%u%.*s", STR_ARG(host), port, STR_ARG(target));
-    return arena_printf(&x->arena, "http://%.*s%.*s", STR_ARG(host), STR_ARG(target));
+    if (ctx->core->port_in_redirect && port && port != (tls ? 443u : 80u))
+        return arena_printf(&x->arena, "%s://%.*s:%u%.*s", scheme, STR_ARG(host), port,
+                            STR_ARG(target));
+    return arena_printf(&x->arena, "%s://%.*s%.*s", scheme, STR_ARG(host), STR_ARG(target));
+}
+
+/*
+ * 495 to 497 are names for error_page, as with nginx. What leaves is a 400 that says what is meant.
+ */
+static int sent_status(int status)
+{
+    return status >= 495 && status <= 497 ? 400 : status;
+}
+
+/* The words for a status on a built-in page. */
+static struct str page_words(int status)
+{
+    switch (status) {
+    case 495:
+        return STR("The SSL certificate error");
+    case 496:
+        return STR("No required SSL certificate was sent");
+    case 497:
+        return STR("The plain HTTP request was sent to HTTPS port");
+    default:
+        return head_reason(status);
+    }
 }
 
 /* The text of a built-in page, as nginx's but for the name. */
 static struct str builtin_page(struct exchange *x, int status, struct str server)
 {
-    struct str reason = head_reason(status);
+    struct str reason = page_words(status);
 
     if (!reason.n)
         reason = STR("Unknown");
     return arena_printf(&x->arena,
         "<html>\r\n<head><title>%d %.*s</title></head>\r\n<body>\r\n"
         "<center><h1>%d %.*s</h1></center>\r\n<hr><center>%.*s</center>\r\n</body>\r\n</html>\r\n",
-        status, STR_ARG(reason), status, STR_ARG(reason), STR_ARG(server));
+        sent_status(status), STR_ARG(reason), sent_status(status), STR_ARG(reason),
+        STR_ARG(server));
 }
 
 void answer_builtin(struct slv_request *r, int status)
@@ -315,8 +342,10 @@ void answer_builtin(struct slv_request *r, int status)
     struct slv_response response = { .status = status, .content_type = STR("text/html") };
     struct str page;
 
-    answer_fields(r, &response, status);
+    response.status = sent_status(status);
+    answer_fields(r, &response, response.status);
     page = builtin_page(x, status, x->server_out);
+    status = response.status;
     x->last_modified_out = x->etag_out = (struct str){ NULL, 0 };
     x->accept_ranges_out = false;
     if (status == 405 && !respond_header_find(x, STR("Allow")).p)
@@ -357,7 +386,7 @@ static bool answer_by_page(struct slv_request *r, int status)
 
         return slv_redirect(r, as, target) == SLV_DONE;
     }
-    ctx->error_status = page->answer_status < 0 ? status : page->answer_status;
+    ctx->error_status = page->answer_status < 0 ? sent_status(status) : page->answer_status;
     if (target.p && target.p[0] == '/') {
         if (r->method != SLV_HEAD)
             r->method = SLV_GET;
@@ -385,7 +414,7 @@ void answer_status(struct slv_request *r, int status)
     }
     /* These say that the byte stream cannot be trusted any more. */
     if (status == 400 || status == 408 || status == 413 || status == 414 || status == 431
-        || status == 500 || status == 501)
+        || status == 500 || status == 501 || (status >= 495 && status <= 497))
         x->close_after = true;
     if (status < 300 || !answer_by_page(r, status))
         answer_builtin(r, status);

@@ -10,6 +10,7 @@
 #include "core/images.h"
 #include "core/module.h"
 #include "core/server.h"
+#include "core/tls_conf.h"
 #include "core/variable.h"
 #include "core/version.h"
 
@@ -21,11 +22,16 @@
 #define CONFIG_ARENA (256 * 1024)
 
 /* Places in the list of modules; config_load() puts them there. */
-enum { PROCESS_INDEX, CORE_INDEX, LINKED_INDEX };
+enum { PROCESS_INDEX, CORE_INDEX, TLS_INDEX, LINKED_INDEX };
 
 const struct core_conf *core_conf_of(const struct conf_block *block)
 {
     return block->confs[CORE_INDEX];
+}
+
+const struct tls_conf *tls_conf_of(const struct conf_block *block)
+{
+    return block->confs[TLS_INDEX];
 }
 
 /* A path of the command line, absolute; relative ones are below the prefix. */
@@ -50,7 +56,8 @@ static struct str make_prefix(struct arena *arena, const char *prefix)
 /* The core's tables, then what is linked in. */
 static int add_modules(struct conf *c)
 {
-    if (conf_add_module(c, &process_module, NULL) || conf_add_module(c, &core_module, NULL))
+    if (conf_add_module(c, &process_module, NULL) || conf_add_module(c, &core_module, NULL)
+        || conf_add_module(c, &tls_module, NULL))
         return -1;
     for (size_t i = 0; linked_modules[i]; i++)
         if (conf_add_module(c, linked_modules[i], NULL))
@@ -89,9 +96,14 @@ static void take_process(struct config *config, struct conf *c, const struct con
 {
     const char *path = source->error_log ? source->error_log : SELVAGE_ERROR_LOG_PATH;
     bool to_stderr = strcmp(path, "stderr") == 0;
+    int64_t limit;
 
     config->process = c->main->confs[PROCESS_INDEX];
     AN(config->process != NULL);
+    /* Who is sent away last still needs time to say goodbye. */
+    limit = config->process->worker_shutdown_timeout;
+    if (config->process->drain_window > limit - limit / 4)
+        config->process->drain_window = limit - limit / 4;
     if (!config->process->user.n)
         default_user(config->process);
     if (!config->process->error_log)
@@ -133,7 +145,7 @@ static int load(struct config *config, struct conf *c, const struct config_sourc
         result = -1;
     if (variables_resolve(c))
         result = -1;
-    if (result)
+    if (result || tls_link(c, config, source->tls))
         return -1;
     take_process(config, c, source);
     if (config->http)

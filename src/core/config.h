@@ -15,6 +15,8 @@
 #include "core/conf.h"
 #include "http/exchange.h"
 
+struct tls_backend;
+struct offer;
 struct variables;
 struct access_log;
 struct vhosts;
@@ -25,6 +27,9 @@ struct process_conf {
     int64_t worker_connections;
     int64_t worker_rlimit_nofile;  /* 0: as it is */
     int64_t worker_shutdown_timeout; /* ms */
+    int64_t drain_window;          /* ms */
+    int64_t hub_size, hub_channels; /* those of the first configuration stay */
+    int64_t hub_history, hub_history_time, hub_history_size; /* 0: no bound; ms; bytes */
     struct str pid;                /* absolute path */
     struct str user, group;        /* names; empty: the account the master runs under */
     int64_t uid, gid;              /* resolved; -1: unchanged */
@@ -56,8 +61,10 @@ struct listen_addr {
     struct listen_addr *next;      /* of the same socket */
     struct addr addr;              /* ip all zero: any of its family; ADDR_NONE: any of both */
     struct str text;               /* as nginx would name it: 0.0.0.0:80, [::]:80, unix:/path */
+    bool proxy_protocol;           /* connections begin with a PROXY header */
     struct vhosts *vhosts;
     const struct server *fallback; /* the default server */
+    bool tls;                      /* "ssl": connections to it are encrypted */
 };
 
 /* One socket to be opened by the master. */
@@ -94,8 +101,10 @@ struct config {
     struct log_file **log_files;   /* every one that this configuration names */
     size_t log_file_count;
     struct slv_image *images;      /* prebuilt images to be made and mapped */
+    struct offer *offers;          /* what modules have for each other */
     struct server *servers, **servers_end;
     size_t server_count;
+    int64_t tls_session_timeout;   /* ms, the longest of all servers with TLS; 0: there is none */
 };
 
 /* Where a configuration comes from: the command line. */
@@ -106,6 +115,7 @@ struct config_source {
     const char *error_log;         /* -e, or NULL */
     const char *text;              /* instead of the file, which is then only a name; or NULL */
     FILE *dump;                    /* -T: write the files there; NULL: do not */
+    const struct tls_backend *tls; /* makes TLS contexts; NULL: none are made, no key is read */
 };
 
 /*

@@ -30,6 +30,7 @@ struct context {
     const struct core_conf *core;  /* the core's conf struct of that block */
     struct str *variables;         /* values by variable index; NULL until the first is asked for */
     uint8_t *variable_known;       /* which of them hold: 0 no, 1 yes, 2 being evaluated */
+    const struct addr *client;     /* the peer, or whom it speaks for; NULL: nobody has asked */
     struct str remote_user;        /* of auth_basic; .p NULL: none */
     unsigned redirects;            /* internal ones so far */
     uint64_t image_number;         /* of the prebuilt image that answered; 0: none did */
@@ -39,6 +40,9 @@ struct context {
     bool internal;                 /* came here by an internal redirect */
     bool match_failed;             /* a regular expression gave up before it had an answer */
     bool logged;
+    char *body;                    /* of the request, as much as has come; from the heap */
+    size_t body_size, body_room;
+    int64_t body_max;              /* 0: nobody wants it */
     struct captures captures;      /* last: see context_new() */
 };
 

@@ -84,6 +84,9 @@ struct core_conf {
     bool merge_slashes, absolute_redirect, port_in_redirect, server_name_in_redirect;
     bool log_not_found;
     int satisfy;
+    struct real_ip_trust *real_ip_from; /* proxies that are believed; NULL: none */
+    struct real_ip_source *real_ip_header;
+    bool real_ip_recursive;
     struct limit_except *limit_except;
     struct variable_sets *sets;
     struct access_logs *access_logs;
@@ -121,6 +124,8 @@ slv_setter core_set_root, core_set_texts, core_set_error_page, core_set_return, 
     core_set_types, core_set_expires, core_set_add_header,
     core_set_large_buffers, core_set_max_ranges, core_set_limit_except, core_set_try_files,
     core_set_accepted;
+/* realip.c */
+slv_setter realip_set_from, realip_set_header;
 /* listen_conf.c */
 slv_setter listen_directive;
 /* server.c */

@@ -96,6 +96,11 @@ static const struct slv_directive directives[] = {
     FLAG("log_not_found", EVERYWHERE, log_not_found, "on"),
     { "satisfy", EVERYWHERE, 1, 1, 0, "all | any", slv_set_enum, FIELD(satisfy), "all",
       satisfy_words },
+    { "set_real_ip_from", EVERYWHERE, 1, 1, SLV_REPEATS, "address | network | unix:",
+      realip_set_from, FIELD(real_ip_from), NULL, NULL },
+    { "real_ip_header", EVERYWHERE, 1, 1, 0, "field | proxy_protocol", realip_set_header,
+      FIELD(real_ip_header), "X-Real-IP", NULL },
+    FLAG("real_ip_recursive", EVERYWHERE, real_ip_recursive, "off"),
 
     { "access_log", EVERYWHERE | SLV_IN_LIMIT_EXCEPT, 1, SLV_ARGS_ANY, SLV_REPEATS,
       "path [format [buffer=size] [flush=time] [if=condition]] | off", access_log_directive,

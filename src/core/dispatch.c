@@ -4,19 +4,27 @@
 #include "core/dispatch.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "base/metrics.h"
+#include "conn/conn.h"
 #include "core/access_log.h"
 #include "core/answer.h"
 #include "core/core_conf.h"
 #include "core/files.h"
 #include "core/location.h"
+#include "core/realip.h"
 #include "core/server.h"
 #include "core/variable.h"
 #include "http/h1.h"
 #include "http/respond.h"
 
+#include <stdlib.h>
+
 /* Internal redirects of one request. */
 #define REDIRECTS_MAX 10
+
+/* Room for the body of a request, at first. */
+#define BODY_FIRST (64 * 1024)
 
 static const struct config *config_in_use;
 
@@ -48,6 +56,7 @@ static struct context *context_new(struct exchange *x, const struct config *conf
     ctx->x = x;
     ctx->config = config;
     ctx->server = server;
+    ctx->client = x->conn ? &x->conn->peer : NULL;
     x->app = ctx;
     enter_block(ctx, server->block);
     return ctx;
@@ -130,6 +139,7 @@ static int run_access(struct slv_request *r, struct context *ctx)
     bool any = ctx->core->satisfy == SATISFY_ANY;
     int refusal = SLV_DECLINED;
 
+    realip_find(r);
     if (method_limited(r, ctx)) {
         block = ctx->core->limit_except->block;
         ctx->logs = core_conf_of(block)->access_logs;
@@ -199,6 +209,52 @@ static int answer_asterisk(struct slv_request *r)
     return slv_respond_text(r, 200, STR(""), STR(""));
 }
 
+/*
+ * What the encryption says of a request for this server: a status that refuses it, or 0. A client
+ * that was shown the certificate of one server, and was asked for its own by the rules of that,
+ * must not reach another by naming it in Host.
+ */
+static int judge_tls(const struct conn *c, const struct server *server)
+{
+    if (c->refuse_with)
+        return c->refuse_with;
+    if (((const struct server *)c->tls)->tls == server->tls)
+        return 0;
+    metrics_add(COUNTER_MISDIRECTED, 1);
+    return 421;
+}
+
+/* Gives the body of the request back. */
+static void drop_body(void *arg)
+{
+    struct context *ctx;
+
+    CAST_OBJ(ctx, arg, CONTEXT_MAGIC);
+    free(ctx->body);
+}
+
+/* Asks the modules whether the body is to be kept. 413, or SLV_DECLINED: go on. */
+static int plan_body(struct slv_request *r, struct context *ctx)
+{
+    const struct config *config = ctx->config;
+
+    for (size_t i = 0; i < config->modules.count; i++) {
+        const struct slv_module *m = config->modules.list[i];
+        int64_t max = m->body ? m->body(r, ctx->block->confs[i]) : 0;
+
+        if (max > ctx->body_max)
+            ctx->body_max = max;
+    }
+    if (!ctx->body_max)
+        return SLV_DECLINED;
+    if (r->content_length > ctx->body_max) {
+        ctx->x->reason = CLOSE_BODY_TOO_LARGE;
+        return 413;
+    }
+    arena_on_free(&ctx->x->arena, drop_body, ctx);
+    return SLV_DECLINED;
+}
+
 /* http_hooks: headers */
 static void on_headers(struct exchange *x)
 {
@@ -211,9 +267,14 @@ static void on_headers(struct exchange *x)
         ctx->server = server;
         enter_block(ctx, server->block);
     }
+    realip_find(r);
     result = ctx->match_failed ? 500 : decode_path(ctx);
+    if (!result && (x->conn->tls || x->conn->refuse_with))
+        result = judge_tls(x->conn, server);
     if (!result)
         result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
+    if (result == SLV_DECLINED && x->body_expected)
+        result = plan_body(r, ctx);
     if (result != SLV_DECLINED)
         core_finish(r, result);
 }
@@ -316,12 +377,37 @@ static void on_request(struct exchange *x)
     core_finish(&x->req, run_handlers(&x->req, context_of(&x->req)));
 }
 
-/* http_hooks: body. No handler of this server takes one yet. */
+/* Room for n more bytes of the body. What was announced is believed up to a point. */
+static void grow_body(struct context *ctx, size_t n)
+{
+    size_t room = ctx->body_room ? ctx->body_room * 2 : BODY_FIRST;
+    int64_t announced = ctx->x->req.content_length;
+
+    if (ctx->body_size + n <= ctx->body_room)
+        return;
+    if (!ctx->body_room && announced > 0 && announced < BODY_FIRST)
+        room = (size_t)announced;
+    if (room < ctx->body_size + n)
+        room = ctx->body_size + n;
+    ctx->body = mem_resize(ctx->body, room, 1);
+    ctx->body_room = room;
+}
+
+/* http_hooks: body */
 static void on_body(struct exchange *x, const char *data, size_t n)
 {
-    (void)x;
-    (void)data;
-    (void)n;
+    struct context *ctx = context_of(&x->req);
+
+    if (!ctx->body_max || !n)
+        return;
+    if (n > (uint64_t)ctx->body_max - ctx->body_size) {
+        x->reason = CLOSE_BODY_TOO_LARGE;
+        core_finish(&x->req, 413);
+        return;
+    }
+    grow_body(ctx, n);
+    memcpy(ctx->body + ctx->body_size, data, n);
+    ctx->body_size += n;
 }
 
 /* http_hooks: refuse. A head that was not understood has no path that could choose a location. */

@@ -59,8 +59,10 @@ static size_t describe(void *arg, char *buf, size_t size)
     struct str value;
 
     if (x->conn) {
+        const struct addr *client = x->app ? context_of(r)->client : &x->conn->peer;
+
         add(&w, STR(", client: "));
-        add(&w, (struct str){ address, addr_text(&x->conn->peer, address) });
+        add(&w, (struct str){ address, addr_text(client, address) });
     }
     if (x->app && context_of(r)->server) {
         add(&w, STR(", server: "));

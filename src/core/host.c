@@ -2,15 +2,23 @@
  * host.c - the functions that modules may call: each a thin door to the room that does the work.
  */
 #include "base/check.h"
+#include "base/metrics.h"
 #include "conn/conn.h"
 #include "core/answer.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
+#include "core/driver.h"
 #include "core/error_log.h"
 #include "core/files.h"
 #include "http/h1.h"
 #include "http/negotiate.h"
 #include "http/respond.h"
+#include "http/token.h"
+
+#include <sys/random.h>
+
+static const struct core_driver *driver;
+static void *driver_arg;
 
 struct str slv_header_find(const struct slv_request *r, struct str name)
 {
@@ -104,9 +112,102 @@ int slv_respond_wire(struct slv_request *r, const struct slv_wire *wire)
     return SLV_DONE;
 }
 
+bool slv_upgrade_offered(const struct slv_request *r, struct str token)
+{
+    const struct exchange *x = exchange_of(r);
+
+    return x->upgrade && token_list_has(exchange_list(x, SLV_H_UPGRADE), token);
+}
+
+int slv_upgrade(struct slv_request *r, const struct slv_protocol *protocol, void *state)
+{
+    static const struct slv_response none = { .status = 101 };
+    struct exchange *x = exchange_of(r);
+    bool later;
+
+    AN(protocol != NULL && state != NULL);
+    if (!unanswered(x) || !slv_upgrade_offered(r, str_of(protocol->name)))
+        return -1;
+    later = x->answer == ANSWER_LATER;
+    answer_fields(r, &none, 101);
+    respond_upgrade(x, protocol, state);
+    metrics_add(COUNTER_UPGRADES, 1);
+    if (later)
+        h1_wake(x);
+    return SLV_DONE;
+}
+
+/* A number below a bound that nobody can foresee; where the kernel has none to give, 0. */
+static uint64_t random_below(uint64_t bound)
+{
+    uint64_t number = 0;
+
+    if (bound == 0 || getrandom(&number, sizeof number, GRND_NONBLOCK) < 0)
+        return 0;
+    return number % bound;
+}
+
+int64_t slv_drain_delay(const struct slv_request *r)
+{
+    return (int64_t)random_below((uint64_t)context_of(r)->config->process->drain_window);
+}
+
 void slv_write(struct slv_request *r, const void *data, size_t size)
 {
     respond_write(exchange_of(r), data, size);
+}
+
+void slv_write_chunk(struct slv_request *r, struct str chunk, struct str data)
+{
+    respond_write_chunk(exchange_of(r), chunk, data);
+}
+
+void slv_close_after(struct slv_request *r)
+{
+    struct exchange *x = exchange_of(r);
+
+    x->close_after = true;
+    x->keep_alive = false;
+}
+
+void slv_cut(struct slv_request *r)
+{
+    struct exchange *x = exchange_of(r);
+
+    AN(x->answer == ANSWER_STREAMING);
+    slv_log(r, SLV_LOG_INFO, 0, "client is too slow for its channel, it is cut off");
+    conn_fail(x->conn, CLOSE_SLOW);
+    h1_wake(x);
+}
+
+void slv_on_end(struct slv_request *r, void (*release)(void *object), void *object)
+{
+    arena_on_free(&exchange_of(r)->arena, release, object);
+}
+
+struct str slv_request_body(const struct slv_request *r)
+{
+    const struct context *ctx = context_of(r);
+
+    return (struct str){ ctx->body, ctx->body_size };
+}
+
+void core_drive(const struct core_driver *d, void *arg)
+{
+    driver = d;
+    driver_arg = arg;
+}
+
+void slv_timer_set(struct slv_timer *t, int64_t ms)
+{
+    AN(driver != NULL && t->fire != NULL);
+    driver->timer_set(driver_arg, t, ms);
+}
+
+int64_t slv_now(void)
+{
+    AN(driver != NULL);
+    return driver->now(driver_arg);
 }
 
 void slv_end(struct slv_request *r)
@@ -178,12 +279,12 @@ void slv_set_remote_user(struct slv_request *r, struct str user)
 
 int slv_request_peer(const struct slv_request *r, uint8_t ip[16])
 {
-    const struct exchange *x = exchange_of(r);
+    const struct addr *client = context_of(r)->client;
 
-    if (!x->conn || (x->conn->peer.family != ADDR_V4 && x->conn->peer.family != ADDR_V6))
+    if (!client || (client->family != ADDR_V4 && client->family != ADDR_V6))
         return 0;
-    memcpy(ip, x->conn->peer.ip, 16);
-    return x->conn->peer.family == ADDR_V4 ? 4 : 16;
+    memcpy(ip, client->ip, 16);
+    return client->family == ADDR_V4 ? 4 : 16;
 }
 
 int slv_negotiate_order(const struct slv_request *r, const enum slv_coding *order, size_t count)

@@ -5,6 +5,7 @@
 #include "core/image_build.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
 #include "core/image_head.h"
@@ -236,10 +237,10 @@ int slv_build_redirect(struct slv_build *b, struct str path)
  * Keeps the account of what takes long. A share of what was put off is overdrawn by its last file,
  * so that a large file gets its turn, too.
  */
-bool slv_build_afford(struct slv_build *b, size_t bytes)
+bool slv_build_afford(struct slv_build *b, size_t bytes, bool again)
 {
     static const uint64_t budgets[] = {
-        [IMAGE_QUICK] = (uint64_t)1 << 20, [IMAGE_SHARE] = (uint64_t)16 << 20,
+        [IMAGE_QUICK] = (uint64_t)256 << 10, [IMAGE_SHARE] = (uint64_t)16 << 20,
         [IMAGE_THOROUGH] = UINT64_MAX
     };
     uint64_t left;
@@ -247,7 +248,7 @@ bool slv_build_afford(struct slv_build *b, size_t bytes)
     CHECK_OBJ(b, SLV_BUILD_MAGIC);
     AN((size_t)b->job->effort < sizeof budgets / sizeof budgets[0]);
     left = budgets[b->job->effort] - b->spent;
-    if (bytes > left && (b->job->effort == IMAGE_QUICK || left == 0))
+    if (b->job->effort == IMAGE_QUICK ? again || bytes > left : left == 0 && bytes > 0)
         return false;
     b->spent += bytes < left ? bytes : left;
     return true;
@@ -266,19 +267,14 @@ bool slv_build_had(const struct slv_build *b, struct str path)
     return false;
 }
 
-/* What the earlier image has for a path. */
-bool slv_build_earlier(struct slv_build *b, struct str path, struct slv_earlier *out)
+/* Describes an answer of the earlier image. False: it is not one of a whole file. */
+static bool describe(const struct slv_build *b, const struct snapshot_entry *e,
+                     struct slv_earlier *out)
 {
     const struct snapshot *s = b->job->previous;
-    const struct snapshot_entry *e = earlier_entry(b, path);
-    const struct snapshot_source *source;
-    const struct snapshot_variant *v;
+    const struct snapshot_source *source = snapshot_source(s, e);
+    const struct snapshot_variant *v = snapshot_variants(e);
 
-    CHECK_OBJ(b, SLV_BUILD_MAGIC);
-    if (!e)
-        return false;
-    source = snapshot_source(s, e);
-    v = snapshot_variants(e);
     if (source->size != v[0].body_size)
         return false;
     *out = (struct slv_earlier){
@@ -291,6 +287,7 @@ bool slv_build_earlier(struct slv_build *b, struct str path, struct slv_earlier 
         .same_config = b->job->same_config,
         .negotiated = e->flags & SNAPSHOT_VARY,
         .incomplete = e->flags & SNAPSHOT_PUT_OFF,
+        .content_type = snapshot_text(s, e->type, e->type_size),
         .count = e->variants
     };
     for (unsigned i = 0; i < e->variants; i++)
@@ -298,6 +295,66 @@ bool slv_build_earlier(struct slv_build *b, struct str path, struct slv_earlier 
             (enum slv_coding)v[i].coding, s->base + v[i].body, v[i].body_size
         };
     return true;
+}
+
+/* What the earlier image has for a path. */
+bool slv_build_earlier(struct slv_build *b, struct str path, struct slv_earlier *out)
+{
+    const struct snapshot_entry *e = earlier_entry(b, path);
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    return e && describe(b, e, out);
+}
+
+/* The place in b->bodies of the file with a body of that hash, or the empty one where it goes. */
+static const struct snapshot_entry **body_place(struct slv_build *b, const uint64_t hash[2])
+{
+    uint64_t i = hash[0] & b->bodies_mask;
+
+    while (b->bodies[i] && memcmp(snapshot_variants(b->bodies[i])->hash, hash, 16) != 0)
+        i = (i + 1) & b->bodies_mask;
+    return &b->bodies[i];
+}
+
+/* Enters the files of the earlier image by their bodies: of equal ones the first. */
+static void index_bodies(struct slv_build *b)
+{
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_entry **place;
+    uint64_t room = 64;
+
+    while (room < 2 * s->header->entries)
+        room *= 2;
+    b->bodies = mem_zalloc(room * sizeof *b->bodies);
+    b->bodies_mask = room - 1;
+    for (const struct snapshot_entry *e = snapshot_next(s, NULL); e; e = snapshot_next(s, e)) {
+        if (e->kind != SNAPSHOT_FILE || !e->source)
+            continue;
+        place = body_place(b, snapshot_variants(e)->hash);
+        if (!*place)
+            *place = e;
+    }
+}
+
+/* An answer of the earlier image with this body. */
+bool slv_build_earlier_body(struct slv_build *b, struct str body, struct slv_earlier *out)
+{
+    const struct snapshot *s = b->job->previous;
+    const struct snapshot_variant *v;
+    const struct snapshot_entry *e;
+    uint64_t hash[2];
+
+    CHECK_OBJ(b, SLV_BUILD_MAGIC);
+    if (!s)
+        return false;
+    if (!b->bodies)
+        index_bodies(b);
+    snapshot_body_hash(body, hash);
+    e = *body_place(b, hash);
+    if (!e)
+        return false;
+    v = snapshot_variants(e);
+    return str_eq(snapshot_text(s, v->body, v->body_size), body) && describe(b, e, out);
 }
 
 /* Takes an answer over. */

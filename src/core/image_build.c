@@ -253,7 +253,9 @@ static int64_t wall_ms(void)
 static int finish(struct slv_build *b, int64_t began)
 {
     struct snapshot_stamp stamp = {
-        .generation = b->job->number, .began = b->job->built ? b->job->built : began,
+        .generation = b->job->number,
+        .began = slv_build_refines(b) ? b->job->previous->header->began
+            : b->job->built ? b->job->built : began,
         .built = b->job->built ? b->job->built : wall_ms(),
         .put_off = b->job->put_off
     };
@@ -294,6 +296,8 @@ int image_build(struct image_job *job)
         rc = finish(&b, began);
     snapshot_writer_free(&b.writer);
     free(b.trees);
+    free(b.bodies);
+    free(b.originals);
     arena_free(&b.scratch);
     arena_free(&b.arena);
     b.magic = 0;

@@ -1,5 +1,5 @@
 /*
- * image_build.h - a build at work, as the two files see it that make up slv_build_*().
+ * image_build.h - a build at work, as the files see it that make up slv_build_*().
  */
 #ifndef SLV_IMAGE_BUILD_H
 #define SLV_IMAGE_BUILD_H
@@ -19,6 +19,11 @@ struct slv_build {
     struct arena scratch;          /* as long as one answer */
     struct snapshot_writer *writer;
     const struct snapshot_entry *found; /* the last one that was looked up in the earlier image */
+    const struct snapshot_entry **bodies; /* files of the earlier image by the hash of their body,
+                                             open addressing; NULL: nobody has asked */
+    uint64_t bodies_mask;
+    const struct snapshot_entry **originals; /* files of the earlier image by their source, as far
+                                                as slv_build_each() has come; NULL: not begun */
     struct slv_tree *trees;
     size_t tree_count, tree_room;
     bool adopted;                  /* the image is one that was made elsewhere */

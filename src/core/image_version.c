@@ -21,6 +21,11 @@
 #define MADV_COLLAPSE 25
 #endif
 
+/* Since Linux 5.14: map what will be read. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
 /* Mappings that nobody reads any more. */
 static struct image_version *retired;
 
@@ -156,6 +161,50 @@ const char *image_version_map(struct image_version *v, bool whole, bool huge_pag
     if ((whole ? snapshot_check : snapshot_open)(map, v->size, false, &v->snapshot, &reason) != 0)
         return reason;
     return NULL;
+}
+
+/* The section that is the i-th to be warmed: what every request needs, and then the rest. */
+static const struct snapshot_section *section_to_warm(const struct snapshot_header *h, unsigned i)
+{
+    static const unsigned kinds[] = { SNAPSHOT_INDEX, SNAPSHOT_ENTRIES, SNAPSHOT_BYTES };
+
+    if (i >= sizeof kinds / sizeof kinds[0])
+        return NULL;
+    for (unsigned k = 0; k < h->sections; k++)
+        if (h->section[k].kind == kinds[i])
+            return &h->section[k];
+    NEVER("it was looked at when it was mapped");
+}
+
+/* Enters a part of a version into the page table. */
+size_t image_version_warm(struct image_version *v, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), misfit;
+    const struct snapshot_section *section;
+    uint64_t before = v->warmed;
+    char *at;
+
+    CHECK_OBJ(v, IMAGE_VERSION_MAGIC);
+    AN(v->map != NULL && bytes >= page);
+    for (unsigned i = 0; (section = section_to_warm(v->snapshot.header, i)) != NULL; i++) {
+        if (before < section->size)
+            break;
+        before -= section->size;
+    }
+    if (!section || v->warmed == UINT64_MAX)
+        return 0;
+    if (bytes > section->size - before)
+        bytes = (size_t)(section->size - before);
+    at = (char *)v->map + section->offset + before;
+    misfit = (uintptr_t)at % page;
+    if (madvise(at - misfit, bytes + misfit, MADV_POPULATE_READ) != 0) {
+        /* An older kernel, or no memory for the table: then faults do it one by one. */
+        log_info(errno, "madvise(MADV_POPULATE_READ) of a prebuilt image failed");
+        v->warmed = UINT64_MAX;
+        return 0;
+    }
+    v->warmed += bytes;
+    return bytes;
 }
 
 /* Looks at a version whole, and leaves it unmapped. NULL, or what is wrong with it. */

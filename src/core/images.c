@@ -357,6 +357,18 @@ int image_swap(struct config *config, unsigned index, uint64_t number, int fd)
     return reason ? -1 : 0;
 }
 
+/* Enters current versions into the page table. */
+bool images_warm(const struct config *config, size_t bytes)
+{
+    for (struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i)) {
+        size_t done = i->current && i->current->map ? image_version_warm(i->current, bytes) : 0;
+
+        if (done > 0)
+            return true;
+    }
+    return false;
+}
+
 /* Gives everything back. */
 void images_free(struct config *config)
 {

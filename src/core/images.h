@@ -15,6 +15,7 @@
  *   master    image_use()              this version answers from now on, for workers to come
  *   worker    images_map()             after the fork, before it accepts
  *   worker    image_swap()             another version came by the channel: between two events
+ *   worker    images_warm()            has the kernel enter current versions into the page table
  *   worker    images_reclaim()         gives the memory of versions back that nobody reads any more
  *   all       images_free()            from config_free()
  *
@@ -41,6 +42,7 @@ struct image_version {
     void *map;                     /* NULL: not mapped in this process */
     size_t size;                   /* of the image, bytes */
     struct snapshot snapshot;      /* valid while map is not NULL */
+    uint64_t warmed;               /* bytes of it that images_warm() has been through */
     struct image_version *next;    /* among those to be unmapped */
 };
 
@@ -63,6 +65,8 @@ struct slv_image {
     struct image_version *target;  /* master and builder: what is being made; NULL: nothing */
     uint64_t serial;               /* master: of the last swap, see publish.c */
     bool wanted;                   /* master: a build was asked for */
+    bool due;                      /* master: the source has changed since the last build that
+                                      succeeded, so one that fails is tried again */
     char *import;                  /* master: of that file instead of the source; owned, or NULL */
 };
 
@@ -103,6 +107,9 @@ const char *image_version_map(struct image_version *v, bool whole, bool huge_pag
  */
 const char *image_version_verify(struct image_version *v, bool huge_pages);
 
+/* Does images_warm() for one version; returns the bytes that are done, 0 where all are. */
+size_t image_version_warm(struct image_version *v, size_t bytes);
+
 /* A version (or NULL) that was mapped and current gets a successor. */
 void image_version_superseded(const struct image_version *v);
 
@@ -134,7 +141,7 @@ void image_use(struct slv_image *image, struct image_version *v);
 
 /* How much is done of what takes long: variants in codings that compress slowly. */
 enum image_effort {
-    IMAGE_QUICK,                   /* a second or two, for somebody waits; the rest is put off */
+    IMAGE_QUICK,                   /* half a second, for somebody waits; the rest is put off */
     IMAGE_SHARE,                   /* some ten seconds of what was put off, at least one file */
     IMAGE_THOROUGH                 /* all of it */
 };
@@ -172,6 +179,14 @@ int image_swap(struct config *config, unsigned index, uint64_t number, int fd);
  * milliseconds, in which no visitor would be served.
  */
 bool images_reclaim(size_t bytes);
+
+/*
+ * Enters up to bytes of the current versions into the page table of this process, what every
+ * request needs first: otherwise the first request for each 64 KiB takes a page fault. True: there
+ * is more to do. To be called again and again with a pause, as images_reclaim(). Where the kernel
+ * cannot do that there is never anything to do.
+ */
+bool images_warm(const struct config *config, size_t bytes);
 
 /* There is something to reclaim, or there will be when the last answer from it has left. */
 bool images_reclaimable(void);

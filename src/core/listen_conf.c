@@ -263,6 +263,12 @@ static int parse_option(struct slv_conf *cf, size_t arg, struct listen_line *lin
     }
     if (str_eq(word, STR("bind")))
         return 0;
+    /* Said of connections, not of the socket, so lines of an address may differ in these. */
+    if (str_eq(word, STR("ssl")) || str_eq(word, STR("proxy_protocol"))) {
+        line->tls |= str_eq(word, STR("ssl"));
+        line->proxy_protocol |= str_eq(word, STR("proxy_protocol"));
+        return 0;
+    }
     line->has_options = true;
     if (str_eq(word, STR("deferred"))) {
         line->options.deferred = true;
@@ -270,8 +276,7 @@ static int parse_option(struct slv_conf *cf, size_t arg, struct listen_line *lin
         if (line->addr.family == ADDR_UNIX)
             return slv_conf_error(cf, arg, "reuseport is not supported on a unix socket");
         line->options.reuseport = true;
-    } else if (str_eq(word, STR("ssl")) || str_eq(word, STR("http2")) || str_eq(word, STR("quic"))
-               || str_eq(word, STR("proxy_protocol"))) {
+    } else if (str_eq(word, STR("http2")) || str_eq(word, STR("quic"))) {
         return slv_conf_error(cf, arg, "the \"%.*s\" parameter is one of nginx's that selvage does "
                               "not have", STR_ARG(word));
     } else if (equals) {
@@ -360,7 +365,14 @@ static int gather(struct conf *conf, struct table *by_text, struct gathered ***e
         **end = g;
         *end = &g->next;
     }
+    line->at = g->addr;
     g->star |= line->star;
+    if (line != g->first && line->tls != g->addr->tls)
+        conf_message(conf, SLV_LOG_WARN, line->node, 0,
+                     "\"ssl\" holds for all servers on %.*s, though not all listen lines say so, "
+                     "first at %s", STR_ARG(line->text), conf_place(conf, g->first->node).p);
+    g->addr->tls |= line->tls;
+    g->addr->proxy_protocol |= line->proxy_protocol;
     if (line->has_options) {
         if (g->optioned && memcmp(&g->options, &line->options, sizeof g->options)) {
             conf_message(conf, SLV_LOG_EMERG, line->node, 0,

@@ -4,6 +4,7 @@
 #include "core/module.h"
 
 #include "base/check.h"
+#include "core/config.h"
 #include "core/version.h"
 
 #include <dlfcn.h>
@@ -84,4 +85,35 @@ int module_load(struct slv_conf *cf, struct str name, bool optional)
         return slv_conf_error(cf, 1, "module \"%s\" cannot be used: %s", path.p, reason);
     }
     return conf_add_module(cf->conf, m, cf);
+}
+
+/* A table of functions that one module has for the others. */
+struct offer {
+    struct offer *next;
+    const char *name;
+    const void *table;
+};
+
+const void *slv_offered(const struct slv_conf *cf, const char *name)
+{
+    const struct config *config = cf->conf->owner;
+
+    for (const struct offer *o = config->offers; o; o = o->next)
+        if (strcmp(o->name, name) == 0)
+            return o->table;
+    return NULL;
+}
+
+int slv_offer(struct slv_conf *cf, const char *name, const void *table)
+{
+    struct config *config = cf->conf->owner;
+    struct offer *o;
+
+    AN(name != NULL && table != NULL);
+    if (slv_offered(cf, name))
+        return slv_conf_error(cf, 1, "two modules offer \"%s\"", name);
+    o = arena_alloc(&config->arena, sizeof *o);
+    *o = (struct offer){ .next = config->offers, .name = name, .table = table };
+    config->offers = o;
+    return 0;
 }

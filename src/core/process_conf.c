@@ -110,6 +110,9 @@ static int set_use(struct slv_conf *cf, const struct slv_directive *d, void *con
 }
 
 static const struct slv_bounds connection_bounds = { 1, 10 * 1000 * 1000 };
+static const struct slv_bounds hub_bounds = { 1024 * 1024, INT64_C(1) << 40 };
+static const struct slv_bounds channel_bounds = { 1, 1024 * 1024 };
+static const struct slv_bounds natural = { 0, INT64_MAX };
 static const struct slv_bounds file_bounds = { 1, 1024 * 1024 * 1024 };
 
 #define FIELD(member) SLV_FIELD(struct process_conf, member)
@@ -128,6 +131,15 @@ static const struct slv_directive directives[] = {
       FIELD(worker_rlimit_nofile), NULL, &file_bounds },
     { "worker_shutdown_timeout", MAIN, 1, 1, 0, "time", slv_set_ms,
       FIELD(worker_shutdown_timeout), "60s", NULL },
+    { "drain_window", MAIN, 1, 1, 0, "time", slv_set_ms, FIELD(drain_window), "10s", NULL },
+    { "hub_size", MAIN, 1, 1, 0, "size", slv_set_size, FIELD(hub_size), "64m", &hub_bounds },
+    { "hub_channels", MAIN, 1, 1, 0, "number", slv_set_number, FIELD(hub_channels), "4096",
+      &channel_bounds },
+    { "hub_history", MAIN, 1, 1, 0, "number", slv_set_number, FIELD(hub_history), "100",
+      &natural },
+    { "hub_history_time", MAIN, 1, 1, 0, "time", slv_set_ms, FIELD(hub_history_time), "1h", NULL },
+    { "hub_history_size", MAIN, 1, 1, 0, "size", slv_set_size, FIELD(hub_history_size), "1m",
+      &natural },
     { "pid", MAIN, 1, 1, 0, "file", slv_set_path, FIELD(pid), SELVAGE_PID_PATH, NULL },
     { "daemon", MAIN, 1, 1, 0, "on | off", slv_set_flag, FIELD(daemon), "on", NULL },
     { "master_process", MAIN, 1, 1, 0, "on | off", slv_set_flag, FIELD(master_process), "on",

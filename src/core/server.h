@@ -8,6 +8,9 @@
 #include "core/context.h"
 
 struct slv_image;
+struct tls_context;
+
+#define TLS_ID_SIZE 24
 
 /* One name of server_name. */
 struct server_name {
@@ -26,9 +29,12 @@ struct listen_line {
     struct str text;               /* as nginx names the address */
     bool star;                     /* a port alone, or "*": any address of both families */
     bool is_default;
+    bool tls;                      /* "ssl" */
+    bool proxy_protocol;
     bool has_options;
     struct listen_options options;
     const struct conf_node *node;  /* NULL: no listen directive was there */
+    const struct listen_addr *at;  /* set by vhosts_link() */
 };
 
 struct server {
@@ -42,6 +48,8 @@ struct server {
     struct listen_line *lines, **lines_end;
     const struct conf_node *node;
     struct slv_image *image;       /* the prebuilt image that answers for it, or NULL */
+    struct tls_context *tls;       /* shared by those with equal TLS configurations, or NULL */
+    uint8_t tls_id[TLS_ID_SIZE];   /* sessions of another virtual host are not resumed */
 };
 
 /* For $server_name and the error log; "" where it has none. */

@@ -131,6 +131,18 @@ static struct variable *define(struct variables *v, struct str name, slv_getter 
     return var;
 }
 
+/* Defines a table of the core's own. */
+static void define_all(struct variables *v, const struct variable_core *table)
+{
+    for (const struct variable_core *c = table; c->name; c++) {
+        struct variable *var = define(v, str_of(c->name), c->get, NULL, c->volatile_value);
+
+        AN(var != NULL);
+        var->set = c->set;
+        var->changeable = c->set != NULL;
+    }
+}
+
 /* Makes the registry with the variables of the core in it. */
 struct variables *variables_new(struct arena *arena)
 {
@@ -140,13 +152,8 @@ struct variables *variables_new(struct arena *arena)
     v->arena = arena;
     v->mentions_end = &v->mentions;
     arena_on_free(arena, release, v);
-    for (const struct variable_core *c = variables_core; c->name; c++) {
-        struct variable *var = define(v, str_of(c->name), c->get, NULL, c->volatile_value);
-
-        AN(var != NULL);
-        var->set = c->set;
-        var->changeable = c->set != NULL;
-    }
+    define_all(v, variables_core);
+    define_all(v, variables_client);
     return v;
 }
 

@@ -62,8 +62,8 @@ struct variable_sets;
 void variable_sets_run(struct slv_request *r, const struct variable_sets *sets);
 
 /*
- * The core's own variables (variables_core.c): a table ended by a NULL name. A name that ends in
- * '_' is a prefix.
+ * The core's own variables (variables_core.c, variables_client.c): tables ended by a NULL name. A
+ * name that ends in '_' is a prefix.
  */
 struct variable_core {
     const char *name;
@@ -71,6 +71,14 @@ struct variable_core {
     bool volatile_value;
     void (*set)(struct slv_request *r, struct str value); /* for "set"; NULL: fixed */
 };
-extern const struct variable_core variables_core[];
+extern const struct variable_core variables_core[], variables_client[];
+
+/* Writes n with at least width digits so that it ends before end; returns its first byte. */
+static inline char *variable_put_number(char *end, uint64_t n, int width)
+{
+    for (; n > 0 || width > 0; n /= 10, width--)
+        *--end = (char)('0' + n % 10);
+    return end;
+}
 
 #endif

@@ -24,19 +24,11 @@ static const struct str not_found = { NULL, 0 };
 
 #define NUMBER_SIZE 24             /* for 64 bits and a point */
 
-/* Writes n with at least width digits so that it ends before end; returns its first byte. */
-static char *put_number(char *end, uint64_t n, int width)
-{
-    for (; n > 0 || width > 0; n /= 10, width--)
-        *--end = (char)('0' + n % 10);
-    return end;
-}
-
 /* A number in decimal; by hand, because several stand in each line of an access log. */
 static struct str number(struct slv_request *r, uint64_t n, int width)
 {
     char *end = (char *)slv_alloc(r, NUMBER_SIZE) + NUMBER_SIZE;
-    char *text = put_number(end, n, width);
+    char *text = variable_put_number(end, n, width);
 
     return (struct str){ text, (size_t)(end - text) };
 }
@@ -45,10 +37,10 @@ static struct str number(struct slv_request *r, uint64_t n, int width)
 static struct str seconds(struct slv_request *r, uint64_t ms)
 {
     char *end = (char *)slv_alloc(r, NUMBER_SIZE) + NUMBER_SIZE;
-    char *text = put_number(end, ms % 1000, 3);
+    char *text = variable_put_number(end, ms % 1000, 3);
 
     *--text = '.';
-    text = put_number(text, ms / 1000, 1);
+    text = variable_put_number(text, ms / 1000, 1);
     return (struct str){ text, (size_t)(end - text) };
 }
 
@@ -380,76 +372,6 @@ static struct str get_remote_user(struct slv_request *r, void *arg)
 
 /* ---- The connection ------------------------------------------------------------------------- */
 
-/* The text of an address; the usual kind by hand, as it stands in every line of an access log. */
-static struct str address(struct slv_request *r, const struct addr *a)
-{
-    char *text = slv_alloc(r, ADDR_TEXT_MAX), *end = text + ADDR_TEXT_MAX, *p = end;
-
-    if (a->family != ADDR_V4)
-        return (struct str){ text, addr_text(a, text) };
-    for (int i = 3; i >= 0; i--) {
-        p = put_number(p, a->ip[i], 1);
-        if (i > 0)
-            *--p = '.';
-    }
-    return (struct str){ p, (size_t)(end - p) };
-}
-
-/* The text of a port; empty for a socket that has none. */
-static struct str port(struct slv_request *r, const struct addr *a)
-{
-    return a->port ? number(r, a->port, 1) : STR("");
-}
-
-/* $remote_addr */
-static struct str get_remote_addr(struct slv_request *r, void *arg)
-{
-    const struct conn *c = exchange_of(r)->conn;
-
-    (void)arg;
-    return c ? address(r, &c->peer) : not_found;
-}
-
-/* $binary_remote_addr: a key of fixed size for tables. */
-static struct str get_binary_remote_addr(struct slv_request *r, void *arg)
-{
-    const struct conn *c = exchange_of(r)->conn;
-
-    (void)arg;
-    if (!c)
-        return not_found;
-    if (c->peer.family != ADDR_V4 && c->peer.family != ADDR_V6)
-        return address(r, &c->peer);
-    return copied(r, (struct str){ (const char *)c->peer.ip, c->peer.family == ADDR_V4 ? 4 : 16 });
-}
-
-/* $remote_port */
-static struct str get_remote_port(struct slv_request *r, void *arg)
-{
-    const struct conn *c = exchange_of(r)->conn;
-
-    (void)arg;
-    return c ? port(r, &c->peer) : not_found;
-}
-
-/* $server_addr */
-static struct str get_server_addr(struct slv_request *r, void *arg)
-{
-    struct conn *c = exchange_of(r)->conn;
-
-    (void)arg;
-    return c ? address(r, conn_local(c)) : not_found;
-}
-
-/* $server_port */
-static struct str get_server_port(struct slv_request *r, void *arg)
-{
-    struct conn *c = exchange_of(r)->conn;
-
-    (void)arg;
-    return c ? port(r, conn_local(c)) : not_found;
-}
-
 /* $connection */
 static struct str get_connection(struct slv_request *r, void *arg)
 {
@@ -491,18 +413,41 @@ static struct str get_connection_time(struct slv_request *r, void *arg)
 /* $https: "on" over TLS, else empty. */
 static struct str get_https(struct slv_request *r, void *arg)
 {
-    (void)r;
+    const struct conn *c = exchange_of(r)->conn;
+
     (void)arg;
-    return STR("");
+    return c && c->tls ? STR("on") : STR("");
 }
 
 /* $scheme */
 static struct str get_scheme(struct slv_request *r, void *arg)
 {
-    (void)r;
+    const struct conn *c = exchange_of(r)->conn;
+
     (void)arg;
-    return STR("http");
+    return c && c->tls ? STR("https") : STR("http");
 }
+
+/* Something about the encryption; without one there is nothing to tell. */
+static struct str about_tls(struct slv_request *r, enum tls_text what)
+{
+    struct exchange *x = exchange_of(r);
+
+    if (!x->conn || !x->conn->tls || !x->conn->driver->tls_text)
+        return not_found;
+    return x->conn->driver->tls_text(x->conn->driver_arg, what, &x->arena);
+}
+
+#define X(id, name) \
+    /* $ssl_name */ \
+    static struct str get_ssl_##name(struct slv_request *r, void *arg) \
+    { \
+        (void)arg; \
+        return about_tls(r, TLS_TEXT_##id); \
+    }
+/* The getters of all of them. */
+TLS_TEXTS(X)
+#undef X
 
 /* $pipe: "p" where the request came in before the one before it was answered. */
 static struct str get_pipe(struct slv_request *r, void *arg)
@@ -678,9 +623,11 @@ static struct str get_msec(struct slv_request *r, void *arg)
 }
 
 const struct variable_core variables_core[] = {
+#define X(id, name) { "ssl_" #name, get_ssl_##name, true, NULL },
+    TLS_TEXTS(X)
+#undef X
     { "arg_", get_arg, true, NULL },
     { "args", get_args, true, set_args },
-    { "binary_remote_addr", get_binary_remote_addr, true, NULL },
     { "body_bytes_sent", get_body_bytes_sent, true, NULL },
     { "bytes_sent", get_bytes_sent, true, NULL },
     { "close_reason", get_close_reason, true, NULL },
@@ -704,8 +651,6 @@ const struct variable_core variables_core[] = {
     { "pipe", get_pipe, true, NULL },
     { "query_string", get_args, true, NULL },
     { "realpath_root", get_realpath_root, true, NULL },
-    { "remote_addr", get_remote_addr, true, NULL },
-    { "remote_port", get_remote_port, true, NULL },
     { "remote_user", get_remote_user, true, NULL },
     { "request", get_request, true, NULL },
     { "request_completion", get_request_completion, true, NULL },
@@ -720,9 +665,7 @@ const struct variable_core variables_core[] = {
     { "scheme", get_scheme, true, NULL },
     { "selvage_version", get_selvage_version, true, NULL },
     { "sent_http_", get_sent_http, true, NULL },
-    { "server_addr", get_server_addr, true, NULL },
     { "server_name", get_server_name, true, NULL },
-    { "server_port", get_server_port, true, NULL },
     { "server_protocol", get_server_protocol, true, NULL },
     { "status", get_status, true, NULL },
     { "time_iso8601", get_time_iso8601, true, NULL },

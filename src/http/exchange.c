@@ -55,6 +55,21 @@ void exchange_free(struct exchange **px)
     free(x);
 }
 
+void exchange_end(struct exchange *x, enum close_reason reason)
+{
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    if (x->reason == CLOSE_NONE)
+        x->reason = reason;
+    if (x->source)
+        x->source->stop(x->source, &x->req, reason != CLOSE_NONE);
+    if (x->protocol)
+        x->protocol->free(x->protocol_state, NULL);
+    x->hooks->done(x);
+    if (x->release)
+        x->release(x->owner);
+    exchange_free(&x);
+}
+
 /* Not inlined, because it would weigh on each field that has room. */
 static __attribute__((noinline)) void grow_fields(struct exchange *x)
 {

@@ -14,7 +14,7 @@
 #ifndef SLV_EXCHANGE_H
 #define SLV_EXCHANGE_H
 
-#include <selvage/request.h>
+#include <selvage/upgrade.h>
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -49,6 +49,7 @@ enum answer_state {
     ANSWER_LATER,                  /* promised by a handler */
     ANSWER_STREAMING,              /* head queued, a source is being pulled */
     ANSWER_COMPLETE,               /* all of it queued */
+    ANSWER_UPGRADED,               /* 101 queued: another protocol follows */
     ANSWER_ABANDONED               /* closed without an answer (444), or broken off */
 };
 
@@ -140,6 +141,8 @@ struct exchange {
     uint64_t out_begin, out_end;   /* positions in the connection's output queue */
     struct slv_source *source;
     int64_t source_left;           /* bytes that a source of known length still owes; -1: unknown */
+    const struct slv_protocol *protocol; /* what follows a 101; NULL: nothing does */
+    void *protocol_state;
     void (*release)(void *owner);  /* of the body; once, when the exchange is over */
     void *owner;
 
@@ -153,6 +156,12 @@ struct exchange {
 struct exchange *exchange_new(const struct http_hooks *hooks, const struct h1_limits *limits,
                               ms_t now);
 void exchange_free(struct exchange **x);
+
+/*
+ * The end of one that was begun: its source and its protocol are told, it is logged, the body's
+ * owner is released, the memory given back.
+ */
+void exchange_end(struct exchange *x, enum close_reason reason);
 
 /* Room for one more field at the end of x->fields, counted already; NULL: there are too many. */
 struct slv_header *exchange_add_field(struct exchange *x);

@@ -5,7 +5,8 @@
  * h->cur is the one in the first three; "flying" are those whose answers are queued whole and
  * wait for the socket. Views of a request point into bytes that the driver owns until the end of
  * the turn; then h1_settle() moves what is still needed: an unfinished head to h->partial, a
- * finished one to its exchange's arena.
+ * finished one to its exchange's arena. An exchange whose answer is a 101 leaves with the
+ * connection: see tunnel.h.
  */
 #include "http/h1.h"
 
@@ -13,6 +14,7 @@
 #include "base/mem.h"
 #include "http/parse.h"
 #include "http/respond.h"
+#include "http/tunnel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,19 +56,6 @@ struct h1 *h1_new(const struct http_hooks *hooks, const struct h1_limits *limits
     return h;
 }
 
-/* The end of an exchange: the log, the body's owner, the memory. */
-static void done(struct exchange *x, enum close_reason reason)
-{
-    if (x->reason == CLOSE_NONE)
-        x->reason = reason;
-    if (x->source)
-        x->source->stop(x->source, &x->req, reason != CLOSE_NONE);
-    x->hooks->done(x);
-    if (x->release)
-        x->release(x->owner);
-    exchange_free(&x);
-}
-
 /* Lets go of the exchanges whose answers have left. */
 static void land(struct h1 *h, struct conn *c, ms_t now)
 {
@@ -80,7 +69,7 @@ static void land(struct h1 *h, struct conn *c, ms_t now)
         /* A request that is being received has its own clock in there. */
         if (!h->cur)
             h->since = now;
-        done(x, CLOSE_NONE);
+        exchange_end(x, CLOSE_NONE);
     }
 }
 
@@ -316,6 +305,36 @@ static size_t skip_blank(struct h1 *h, const char *data, size_t n)
     return i;
 }
 
+/* Moves the head of a finished request into its arena. */
+static void settle_exchange(struct exchange *x)
+{
+    char *to;
+
+    if (x->head_moved || !x->head_size)
+        return;
+    to = arena_alloc(&x->arena, x->head_size);
+    memcpy(to, x->head, x->head_size);
+    exchange_move(x, to);
+    x->head_moved = true;
+    if (x->hooks->moved)
+        x->hooks->moved(x);
+}
+
+/*
+ * Hands the connection to the protocol that cur's 101 has promised, once no earlier answer is on
+ * its way. h is gone then.
+ */
+static void upgrade(struct h1 *h, struct conn *c, ms_t now)
+{
+    struct exchange *x = h->cur;
+
+    if (!x || x->answer != ANSWER_UPGRADED || h->flying_count || c->closing)
+        return;
+    h->cur = NULL;
+    settle_exchange(x);
+    tunnel_begin(x, now);
+}
+
 /* struct adapter: feed */
 static size_t h1_feed(void *state, struct conn *c, char *data, size_t n, ms_t now)
 {
@@ -341,6 +360,7 @@ static size_t h1_feed(void *state, struct conn *c, char *data, size_t n, ms_t no
         used = feed_head(h, c, data + blank, n - blank, now);
     /* The end of a body whose answer left before it. */
     land(h, c, now);
+    upgrade(h, c, now);
     return blank + used;
 }
 
@@ -396,6 +416,7 @@ static void h1_produce(void *state, struct conn *c, ms_t now)
     pull(h, c);
     advance(h, c);
     land(h, c, now);
+    upgrade(h, c, now);
 }
 
 /* struct adapter: deadline */
@@ -452,21 +473,6 @@ static void h1_drain(void *state, struct conn *c, ms_t now)
     (void)now;
     if (c->drain == CONN_DRAIN_NOW && !h->cur)
         conn_close(c, CLOSE_DRAINED, false);
-}
-
-/* Moves the head of a finished request into its arena. */
-static void settle_exchange(struct exchange *x)
-{
-    char *to;
-
-    if (x->head_moved || !x->head_size)
-        return;
-    to = arena_alloc(&x->arena, x->head_size);
-    memcpy(to, x->head, x->head_size);
-    exchange_move(x, to);
-    x->head_moved = true;
-    if (x->hooks->moved)
-        x->hooks->moved(x);
 }
 
 /* struct adapter: settle */
@@ -531,11 +537,11 @@ static void h1_free(void *state, struct conn *c, enum close_reason reason)
         struct exchange *x = LIST_ITEM(at, struct exchange, link);
 
         list_remove(at);
-        done(x, x->out_end <= outq_sent(&c->out) ? CLOSE_NONE : reason);
+        exchange_end(x, x->out_end <= outq_sent(&c->out) ? CLOSE_NONE : reason);
     }
     if (h->cur) {
         h->cur->out_end = outq_end(&c->out);
-        done(h->cur, reason);
+        exchange_end(h->cur, reason);
     }
     free(h->partial);
     free(h->spent);

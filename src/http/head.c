@@ -72,8 +72,10 @@ static void write_start(const struct start *s, struct start_text *t, int status,
     int n;
 
     AN(date_text[0]);
-    n = snprintf(t->text, START_MAX, "HTTP/1.1 %03d %.*s\r\nDate: %s\r\nConnection: %s\r\n", status,
-                 STR_ARG(s->reason), date_text, keep_alive ? "keep-alive" : "close");
+    /* Whoever asks for an upgrade says so in Connection, too (RFC 9110 section 7.8). */
+    n = snprintf(t->text, START_MAX, "HTTP/1.1 %03d %.*s\r\nDate: %s\r\nConnection: %s%s\r\n",
+                 status, STR_ARG(s->reason), date_text, status == 426 ? "upgrade, " : "",
+                 keep_alive ? "keep-alive" : "close");
     AN(n > 0 && n < START_MAX);
     t->made = clock_now;
     t->size = (size_t)n;

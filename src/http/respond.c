@@ -291,6 +291,20 @@ void respond_write(struct exchange *x, const void *data, size_t size)
         outq_add(q, "\r\n", 2, OUTQ_HELD);
 }
 
+void respond_write_chunk(struct exchange *x, struct str chunk, struct str data)
+{
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    AN(x->answer == ANSWER_STREAMING && data.p >= chunk.p && data.p + data.n <= chunk.p + chunk.n);
+    if (x->framing == FRAMING_LENGTH)
+        respond_write(x, data.p, data.n);
+    else if (!data.n || x->conn->closing)
+        return;
+    else if (x->framing == FRAMING_CHUNKED)
+        outq_add(&x->conn->out, chunk.p, chunk.n, OUTQ_TRANSIENT);
+    else
+        outq_add(&x->conn->out, data.p, data.n, OUTQ_TRANSIENT);
+}
+
 void respond_end(struct exchange *x)
 {
     CHECK_OBJ(x, EXCHANGE_MAGIC);
@@ -305,6 +319,29 @@ void respond_end(struct exchange *x)
     if (x->framing == FRAMING_CHUNKED)
         outq_add(&x->conn->out, "0\r\n\r\n", 5, OUTQ_HELD);
     x->answer = ANSWER_COMPLETE;
+}
+
+void respond_upgrade(struct exchange *x, const struct slv_protocol *protocol, void *state)
+{
+    struct str start, fields;
+    struct outq *q;
+
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    AN(x->conn != NULL && x->upgrade && !x->protocol);
+    AN(x->answer == ANSWER_NONE || x->answer == ANSWER_LATER);
+    q = &x->conn->out;
+    x->status = 101;
+    x->content_length_out = -1;
+    start = arena_printf(&x->arena, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\n"
+                         "Connection: Upgrade\r\n", protocol->name);
+    fields = respond_fields(x, FRAMING_NONE);
+    x->out_begin = outq_end(q);
+    x->head_out = start.n + fields.n;
+    outq_add(q, start.p, start.n, OUTQ_HELD);
+    outq_add(q, fields.p, fields.n, OUTQ_HELD);
+    x->protocol = protocol;
+    x->protocol_state = state;
+    x->answer = ANSWER_UPGRADED;
 }
 
 void respond_abandon(struct exchange *x)

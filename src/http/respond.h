@@ -34,9 +34,20 @@ void respond_wire(struct exchange *x, const struct slv_wire *wire);
 /* The fields of the head, from Server to the blank line, in the exchange's arena. */
 struct str respond_fields(struct exchange *x, enum framing framing);
 
-/* A piece of a pulled body, copied; and its end. */
+/* A piece of a pulled body, copied. */
 void respond_write(struct exchange *x, const void *data, size_t size);
+
+/*
+ * The same for bytes that stay where they are until the end of the turn. chunk: data with the
+ * framing of a chunk around it.
+ */
+void respond_write_chunk(struct exchange *x, struct str chunk, struct str data);
+
+/* Its end. */
 void respond_end(struct exchange *x);
+
+/* 101, with the fields added so far: protocol will speak behind it. Takes state. */
+void respond_upgrade(struct exchange *x, const struct slv_protocol *protocol, void *state);
 
 /* No answer: the connection is closed as it is. */
 void respond_abandon(struct exchange *x);

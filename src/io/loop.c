@@ -20,6 +20,8 @@ struct loop_watch {
     void *arg;
 };
 
+#define WORK_SOON 0.01             /* seconds */
+
 struct loop {
     unsigned magic;
 #define LOOP_MAGIC 0x100b1e55u
@@ -28,6 +30,9 @@ struct loop {
     ev_prepare prepare;            /* runs only where somebody is to be called */
     void (*before_wait)(void *arg);
     void *before_wait_arg;
+    ev_timer work;
+    ms_t (*work_call)(void *arg);
+    void *work_arg;
     ev_timer tick;                 /* turns the wheel; runs only while something hangs in it */
     ms_t now;
     struct wheel wheel;
@@ -91,6 +96,21 @@ static void on_tick(struct ev_loop *ev, ev_timer *w, int events)
         ev_timer_stop(ev, w);
 }
 
+/* The next step of the work. */
+static void on_work(struct ev_loop *ev, ev_timer *w, int events)
+{
+    struct loop *loop;
+    ms_t pause;
+
+    (void)events;
+    CAST_OBJ(loop, w->data, LOOP_MAGIC);
+    pause = loop->work_call(loop->work_arg);
+    if (pause == 0)
+        return;
+    ev_timer_set(w, (double)pause / 1e3, 0);
+    ev_timer_start(ev, w);
+}
+
 struct loop *loop_new(void)
 {
     struct loop *loop = mem_zalloc(sizeof *loop);
@@ -111,6 +131,8 @@ struct loop *loop_new(void)
     loop->prepare.data = loop;
     ev_timer_init(&loop->tick, on_tick, WHEEL_TICK / 1e3, WHEEL_TICK / 1e3);
     loop->tick.data = loop;
+    ev_timer_init(&loop->work, on_work, WORK_SOON, 0);
+    loop->work.data = loop;
     return loop;
 }
 
@@ -121,6 +143,7 @@ void loop_free(struct loop **ploop)
     TAKE_OBJ(loop, ploop, LOOP_MAGIC);
     for (size_t i = 0; i < loop->signal_count; i++)
         ev_signal_stop(loop->ev, &loop->signals[i].watch);
+    ev_timer_stop(loop->ev, &loop->work);
     ev_timer_stop(loop->ev, &loop->tick);
     ev_prepare_stop(loop->ev, &loop->prepare);
     ev_check_stop(loop->ev, &loop->check);
@@ -223,6 +246,23 @@ void loop_unwatch(struct loop *loop, struct loop_watch **pwatch)
     ev_io_stop(loop->ev, &watch->io);
     watch->magic = 0;
     free(watch);
+}
+
+void loop_on_work(struct loop *loop, ms_t (*call)(void *arg), void *arg)
+{
+    CHECK_OBJ(loop, LOOP_MAGIC);
+    AN(call != NULL && !ev_is_active(&loop->work));
+    loop->work_call = call;
+    loop->work_arg = arg;
+}
+
+void loop_work(struct loop *loop)
+{
+    CHECK_OBJ(loop, LOOP_MAGIC);
+    AN(loop->work_call != NULL);
+    ev_timer_stop(loop->ev, &loop->work);
+    ev_timer_set(&loop->work, WORK_SOON, 0);
+    ev_timer_start(loop->ev, &loop->work);
 }
 
 void loop_timer_init(struct loop_timer *t, void (*call)(void *arg), void *arg)

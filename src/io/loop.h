@@ -30,6 +30,13 @@ ms_t loop_now(const struct loop *loop);
 /* Calls back before the loop waits for events: once a turn, however much happened in it. */
 void loop_before_wait(struct loop *loop, void (*call)(void *arg), void *arg);
 
+/*
+ * Work in small steps, for which the ticks of the wheel lie too far apart: call returns the
+ * milliseconds after which it is to be called again, or 0. loop_work() has it called in a moment.
+ */
+void loop_on_work(struct loop *loop, ms_t (*call)(void *arg), void *arg);
+void loop_work(struct loop *loop);
+
 /* Calls back on each such signal, from the loop; the loop owns the watch. */
 void loop_on_signal(struct loop *loop, int signo, void (*call)(void *arg), void *arg);
 

@@ -9,12 +9,15 @@
 #include "core/access_log.h"
 #include "core/core_conf.h"
 #include "core/dispatch.h"
+#include "core/driver.h"
+#include "core/hub_worker.h"
 #include "core/server.h"
 #include "http/h1.h"
 #include "io/listen.h"
 #include "io/loop_ev.h"
 #include "io/session.h"
 #include "io/sockaddr.h"
+#include "io/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,19 +81,81 @@ static void on_closed(void *arg)
     check_empty(s);
 }
 
-/* The worker is about to wait. Buffered log lines have a date by which they are out. */
-static void set_flush(void *arg)
+/* The adapter for what is spoken to a server, from now on. */
+static void *http_state(const struct server *server, ms_t now)
 {
+    return h1_new(&core_hooks, &core_conf_of(server->block)->limits, now);
+}
+
+/* struct session_host: opened. All protocols that are agreed upon in a handshake are HTTP/1. */
+static void on_opened(struct conn *c, void *arg)
+{
+    const struct listen_addr *at;
     struct service *s;
-    ms_t due;
 
     CAST_OBJ(s, arg, SERVICE_MAGIC);
+    CAST_OBJ(at, c->listen, LISTEN_ADDR_MAGIC);
+    if (!c->tls)
+        metrics_add(COUNTER_TLS_PLAIN, 1);
+    conn_upgrade(c, &h1_adapter,
+                 http_state(c->tls ? c->tls : at->fallback, loop_now(s->host.loop)));
+}
+
+/* Buffered log lines have a date by which they are out. */
+static void set_flush(struct service *s)
+{
+    ms_t due;
+
     if (s->flush.entry.deadline != MS_NEVER)
         return;
     due = access_log_due(s->config);
     if (due != MS_NEVER)
         loop_timer_set(s->host.loop, &s->flush, due);
 }
+
+/* The worker is about to wait. */
+static void before_wait(void *arg)
+{
+    struct service *s;
+
+    CAST_OBJ(s, arg, SERVICE_MAGIC);
+    hub_turn_over();
+    set_flush(s);
+}
+
+/* A module's timer is due. */
+static void on_module_timer(void *arg)
+{
+    struct slv_timer *t = arg;
+
+    t->fire(t);
+}
+
+/* struct core_driver: timer_set */
+static void set_module_timer(void *arg, struct slv_timer *t, int64_t ms)
+{
+    struct loop_timer *timer = (struct loop_timer *)(void *)t->room;
+    struct service *s;
+
+    CAST_OBJ(s, arg, SERVICE_MAGIC);
+    if (!timer->call)
+        loop_timer_init(timer, on_module_timer, t);
+    loop_timer_set(s->host.loop, timer, ms < 0 ? MS_NEVER : loop_now(s->host.loop) + ms);
+}
+
+/* struct core_driver: now */
+static int64_t module_now(void *arg)
+{
+    struct service *s;
+
+    CAST_OBJ(s, arg, SERVICE_MAGIC);
+    return loop_now(s->host.loop);
+}
+
+static const struct core_driver driver = { .timer_set = set_module_timer, .now = module_now };
+
+_Static_assert(sizeof(struct loop_timer) <= sizeof(((struct slv_timer *)0)->room),
+               "a timer has its room");
 
 /* The access log's date has come. */
 static void on_flush(void *arg)
@@ -176,7 +241,8 @@ static void out_of_descriptors(struct service *s, const struct acceptor *a, int 
 }
 
 /* The address among those of the socket at which a client has arrived. */
-static const struct listen_addr *arrived_at(const struct listen_socket *socket, struct conn *c)
+static const struct listen_addr *arrived_at(const struct listen_socket *socket,
+                                            const struct addr *peer, const struct addr *local)
 {
     const struct listen_addr *any = NULL;
 
@@ -184,39 +250,45 @@ static const struct listen_addr *arrived_at(const struct listen_socket *socket, 
         static const uint8_t zero[16];
         bool wild = memcmp(a->addr.ip, zero, sizeof zero) == 0;
 
-        if (!wild && socket->needs_local && addr_same_host(&a->addr, conn_local(c)))
+        if (!wild && socket->needs_local && addr_same_host(&a->addr, local))
             return a;
         if (!wild && socket->needs_local)
             continue;
-        if (!any || a->addr.family == c->peer.family)
+        if (!any || a->addr.family == peer->family)
             any = a;
     }
     AN(any != NULL);
     return any;
 }
 
-/* Finds the address for sockets that several share; needs the descriptor, so before the session. */
-static void set_local(int fd, const struct listen_socket *socket, struct conn *c)
-{
-    if (socket->needs_local)
-        sockaddr_local(fd, &c->local);
-}
-
 /* A client has come. */
 static void welcome(struct service *s, const struct acceptor *a, int fd,
                     const struct sockaddr_storage *name)
 {
-    const struct listen_addr *at = a->socket->addrs;
-    const struct core_conf *core = core_conf_of(at->fallback->block);
+    struct addr peer, local = { .family = ADDR_NONE };
+    const struct listen_addr *at;
+    const struct core_conf *core;
     ms_t now = loop_now(s->host.loop);
-    struct conn *c = conn_new(&h1_adapter, h1_new(&core_hooks, &core->limits, now), now);
+    struct tls *tls = NULL;
+    struct conn *c;
 
+    sockaddr_to_addr(name, &peer);
+    if (a->socket->needs_local)
+        sockaddr_local(fd, &local);
+    at = arrived_at(a->socket, &peer, &local);
+    core = core_conf_of(at->fallback->block);
+    if (at->tls)
+        tls = tls_new(at, now + core->limits.header_timeout);
+    c = tls ? conn_new(&tls_adapter, tls, now) : conn_new(&h1_adapter,
+                                                          http_state(at->fallback, now), now);
+    if (tls)
+        c->limits = &core->limits.conn;
     c->number = ++s->number;
     metrics_add(COUNTER_CONNECTIONS, 1);
-    sockaddr_to_addr(name, &c->peer);
-    set_local(fd, a->socket, c);
-    c->listen = arrived_at(a->socket, c);
-    session_start(&s->host, fd, &transport_plain, c);
+    c->peer = peer;
+    c->local = local;
+    c->listen = at;
+    session_start(&s->host, fd, tls, c);
 }
 
 /* accept4() failed: what now? */
@@ -319,6 +391,7 @@ struct service *service_new(struct loop *loop, const struct config *config, unsi
         .scratch = mem_alloc(SESSION_SCRATCH),
         .file_scratch = mem_alloc(SESSION_SCRATCH),
         .closed = on_closed,
+        .opened = on_opened,
         .arg = s,
     };
     list_init(&s->host.sessions);
@@ -328,8 +401,10 @@ struct service *service_new(struct loop *loop, const struct config *config, unsi
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     loop_timer_init(&s->resume, on_resume, s);
     loop_timer_init(&s->flush, on_flush, s);
-    loop_before_wait(loop, set_flush, s);
+    loop_before_wait(loop, before_wait, s);
+    core_drive(&driver, s);
     core_use(config);
+    tls_worker_start();
     open_acceptors(s, slot);
     accept_all(s, true);
     return s;
@@ -373,6 +448,8 @@ void service_free(struct service **ps)
     loop_timer_set(s->host.loop, &s->resume, MS_NEVER);
     loop_timer_set(s->host.loop, &s->flush, MS_NEVER);
     access_log_flush(s->config, loop_now(s->host.loop), true);
+    tls_worker_stop();
+    core_drive(NULL, NULL);
     if (s->reserve >= 0)
         close(s->reserve);
     free(s->acceptors);

@@ -10,7 +10,9 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "io/loop_ev.h"
+#include "io/preface.h"
 #include "io/sockaddr.h"
+#include "io/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,16 +27,20 @@
 /* Bytes written in one turn, so that one fast reader does not hold the worker. */
 #define TURN_MAX (1024 * 1024)
 
+/* How long a socket that is full may put off the transport's last words, ms. */
+#define GOODBYE_TIME 5000
+
 struct session {
     unsigned magic;
 #define SESSION_MAGIC 0x5e551042u
-    int fd;
+    struct channel channel;
     ev_io io;
     struct loop_timer timer;
     struct conn *c;
     struct session_host *host;
-    const struct transport *transport;
+    struct preface *preface;       /* to be read before the transport reads; NULL: nothing is */
     struct link link;
+    ms_t goodbye_by;               /* the end waits so long for its last words; 0: it does not */
     bool in_turn;                  /* a wake-up now will be seen before the turn ends */
     bool woken;
     bool nagle;                    /* TCP_NODELAY was taken off */
@@ -69,7 +75,10 @@ static void on_deadline(void *arg)
     struct session *s;
 
     CAST_OBJ(s, arg, SESSION_MAGIC);
-    conn_expired(s->c, loop_now(s->host->loop));
+    if (s->preface && conn_deadline(s->c) <= loop_now(s->host->loop))
+        preface_expired(s->preface, s->c);
+    else
+        conn_expired(s->c, loop_now(s->host->loop));
     take_turn(s, 0);
 }
 
@@ -79,7 +88,17 @@ static void find_local(struct conn *c, void *arg)
     struct session *s;
 
     CAST_OBJ(s, arg, SESSION_MAGIC);
-    sockaddr_local(s->fd, &c->local);
+    sockaddr_local(s->channel.fd, &c->local);
+}
+
+/* struct conn_driver: tls_text */
+static struct str about_tls(void *arg, enum tls_text what, struct arena *arena)
+{
+    struct session *s;
+
+    CAST_OBJ(s, arg, SESSION_MAGIC);
+    AN(s->channel.tls != NULL);
+    return tls_text(s->channel.tls, what, arena);
 }
 
 /* Closes and frees. */
@@ -93,14 +112,18 @@ static void session_end(struct session *s)
             || why == CLOSE_BODY_TIMEOUT)) {
         struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
-        setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        setsockopt(s->channel.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
     loop_timer_set(host->loop, &s->timer, MS_NEVER);
+    if (s->preface)
+        preface_free(&s->preface);
     conn_free(&s->c);
     metrics_mine->closed[why == CLOSE_NONE ? CLOSE_ABORTED : why]++;
     /* After that: a handler that is told of the end may still wake the connection. */
     ev_io_stop(loop_ev(host->loop), &s->io);
-    close(s->fd);
+    close(s->channel.fd);
+    if (s->channel.tls)
+        tls_free(&s->channel.tls);
     list_remove(&s->link);
     host->count--;
     s->magic = 0;
@@ -108,17 +131,49 @@ static void session_end(struct session *s)
     host->closed(host->arg);
 }
 
+/* The handshake is over, or was not wanted: from now on the client's own words come. */
+static void open_up(struct session *s)
+{
+    struct channel *ch = &s->channel;
+
+    ch->opened = false;
+    if (ch->transport == &transport_tls) {
+        s->c->tls = tls_server(ch->tls);
+        s->c->refuse_with = (uint16_t)tls_judge_client(ch->tls, s->c);
+    } else {
+        s->c->refuse_with = 497;
+    }
+    s->host->opened(s->c, s->host->arg);
+    if (!s->c->tls)
+        tls_free(&ch->tls);
+}
+
+/* What stands in front of the transport's bytes; once it is over, there is no preface any more. */
+static void read_preface(struct session *s)
+{
+    if (preface_read(s->preface, s->channel.fd, s->c, s->host->scratch))
+        preface_free(&s->preface);
+}
+
 /* One read, into the worker's scratch. */
 static void fill(struct session *s)
 {
-    ssize_t n = s->transport->read(s->fd, s->host->scratch, SESSION_SCRATCH);
+    struct channel *ch = &s->channel;
+    ssize_t n = ch->transport->read(ch, s->host->scratch, SESSION_SCRATCH);
+    int error = errno;
 
+    if (ch->opened)
+        open_up(s);
     if (n >= 0)
         conn_received(s->c, s->host->scratch, (size_t)n, loop_now(s->host->loop));
-    else if (errno == ECONNRESET || errno == EPIPE)
+    else if (error == ECONNRESET || error == EPIPE)
         conn_fail(s->c, CLOSE_CLIENT_CLOSED);
-    else if (errno != EAGAIN && errno != EINTR)
+    else if (error != EAGAIN && error != EINTR)
         conn_fail(s->c, CLOSE_IO);
+    if (ch->why)
+        conn_close(s->c, (enum close_reason)ch->why, true);
+    else if (ch->ended && n > 0)
+        conn_received(s->c, s->host->scratch, 0, loop_now(s->host->loop));
 }
 
 /* A range of a file, by the kernel or through memory. */
@@ -128,15 +183,15 @@ static ssize_t send_range(struct session *s, const struct outq_span *file)
     struct iovec iov;
     ssize_t n;
 
-    if (!(s->c->limits->options & CONN_NO_SENDFILE))
-        return s->transport->sendfile(s->fd, file->fd, file->offset, size);
+    if (!(s->c->limits->options & CONN_NO_SENDFILE) || s->channel.tls)
+        return s->channel.transport->sendfile(&s->channel, file->fd, file->offset, size);
     if (size > SESSION_SCRATCH)
         size = SESSION_SCRATCH;
     n = pread(file->fd, s->host->file_scratch, size, file->offset);
     if (n <= 0)
         return n;
     iov = (struct iovec){ s->host->file_scratch, (size_t)n };
-    return s->transport->writev(s->fd, &iov, 1, false);
+    return s->channel.transport->writev(&s->channel, &iov, 1, false);
 }
 
 /* Writes what waits. False: the socket takes no more, or the turn's share is used up. */
@@ -158,9 +213,12 @@ static bool write_some(struct session *s, size_t *left)
     } else {
         for (size_t i = 0; i < count; i++)
             wanted += iov[i].iov_len;
-        n = s->transport->writev(s->fd, iov, count,
-                                 (s->c->limits->options & CONN_CORK) && s->c->out.count > count);
+        n = s->channel.transport->writev(&s->channel, iov, count,
+                                         (s->c->limits->options & CONN_CORK)
+                                         && s->c->out.count > count);
     }
+    if (wanted > s->channel.transport->batch)
+        wanted = s->channel.transport->batch;
     if (n < 0) {
         if (errno == ECONNRESET || errno == EPIPE)
             conn_fail(s->c, CLOSE_ABORTED);
@@ -181,7 +239,7 @@ static void apply_nagle(struct session *s)
     if (s->nagle || !(s->c->limits->options & CONN_NO_DELAY_OFF))
         return;
     s->nagle = true;
-    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+    setsockopt(s->channel.fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
 }
 
 /*
@@ -189,7 +247,8 @@ static void apply_nagle(struct session *s)
  */
 static void watch(struct session *s, unsigned want)
 {
-    int events = (want & CONN_READ ? EV_READ : 0) | (want & CONN_WRITE ? EV_WRITE : 0);
+    int events = (want & CONN_READ ? EV_READ : 0)
+               | (want & CONN_WRITE || s->channel.unsent ? EV_WRITE : 0);
     struct ev_loop *ev = loop_ev(s->host->loop);
 
     if (ev_is_active(&s->io) && (s->io.events & (EV_READ | EV_WRITE)) == events)
@@ -201,6 +260,29 @@ static void watch(struct session *s, unsigned want)
     ev_io_start(ev, &s->io);
 }
 
+/* The transport has said what is to be said before the end, or there is nobody to say it to. */
+static bool said_goodbye(struct session *s)
+{
+    ms_t now = loop_now(s->host->loop);
+
+    /* An answer that broke off must not look as if it had come to its end. */
+    if (s->c->broken || s->c->reason == CLOSE_HANDLER)
+        return true;
+    if (s->channel.transport->goodbye(&s->channel))
+        return true;
+    if (!s->goodbye_by)
+        s->goodbye_by = now + GOODBYE_TIME;
+    return now >= s->goodbye_by;
+}
+
+/* When it must be looked at if nothing happens. */
+static ms_t deadline_of(const struct session *s)
+{
+    ms_t at = conn_deadline(s->c);
+
+    return s->goodbye_by && s->goodbye_by < at ? s->goodbye_by : at;
+}
+
 /* One turn: read, answer, write, and see what comes next. */
 static void take_turn(struct session *s, int events)
 {
@@ -209,8 +291,12 @@ static void take_turn(struct session *s, int events)
     unsigned want;
 
     s->in_turn = true;
-    if (events & EV_READ)
+    if (s->preface && (events & EV_READ))
+        read_preface(s);
+    if (!s->preface && (events & EV_READ))
         fill(s);
+    if (s->channel.unsent)
+        s->channel.transport->flush(&s->channel);
     apply_nagle(s);
     do {
         if (s->woken) {
@@ -223,8 +309,11 @@ static void take_turn(struct session *s, int events)
     conn_settle(s->c);
     s->in_turn = false;
     want = conn_want(s->c);
-    if (want & CONN_SHUT) {
-        s->transport->shutdown(s->fd);
+    if (want & (CONN_SHUT | CONN_CLOSE) && !said_goodbye(s)) {
+        want = CONN_WRITE;
+    } else if (want & CONN_SHUT) {
+        s->channel.transport->shutdown(&s->channel);
+        s->goodbye_by = 0;
         conn_shut(s->c, loop_now(host->loop));
         want = conn_want(s->c);
     }
@@ -232,22 +321,25 @@ static void take_turn(struct session *s, int events)
         session_end(s);
     } else {
         watch(s, want);
-        loop_timer_set(host->loop, &s->timer, conn_deadline(s->c));
+        loop_timer_set(host->loop, &s->timer, deadline_of(s));
     }
 }
 
-static const struct conn_driver driver = { .wake = on_wake, .find_local = find_local };
+static const struct conn_driver driver = {
+    .wake = on_wake, .find_local = find_local, .tls_text = about_tls
+};
 
-void session_start(struct session_host *host, int fd, const struct transport *transport,
-                   struct conn *c)
+void session_start(struct session_host *host, int fd, struct tls *tls, struct conn *c)
 {
     struct session *s = mem_zalloc(sizeof *s);
 
     s->magic = SESSION_MAGIC;
-    s->fd = fd;
+    s->channel = (struct channel){
+        .transport = tls ? &transport_tls : &transport_plain, .tls = tls, .c = c, .fd = fd
+    };
     s->c = c;
     s->host = host;
-    s->transport = transport;
+    s->preface = preface_new(c);
     ev_io_init(&s->io, on_event, fd, EV_READ);
     s->io.data = s;
     loop_timer_init(&s->timer, on_deadline, s);

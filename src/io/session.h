@@ -21,17 +21,21 @@ struct session_host {
     char *scratch;                 /* where reads go: one for all, used within a turn only */
     char *file_scratch;            /* for files that are read instead of sent by sendfile() */
     void (*closed)(void *arg);     /* a session has gone */
+    /*
+     * A connection that began with a handshake is now known to be encrypted, c->tls is set; or not
+     * to be, and c->refuse_with is. What is spoken on it must be put in place.
+     */
+    void (*opened)(struct conn *c, void *arg);
     void *arg;
 };
 
 #define SESSION_SCRATCH (64 * 1024)
 
 /*
- * Takes fd and c, and gives the connection its first turn: a client that connects usually has
- * something to say. The session may be gone when this returns.
+ * Takes fd, c, and tls (NULL: not encrypted), and gives the connection its first turn: a client
+ * that connects usually has something to say. The session may be gone when this returns.
  */
-void session_start(struct session_host *host, int fd, const struct transport *transport,
-                   struct conn *c);
+void session_start(struct session_host *host, int fd, struct tls *tls, struct conn *c);
 
 /* Passes conn_drain() on to all sessions. */
 void sessions_drain(struct session_host *host, enum conn_drain how);

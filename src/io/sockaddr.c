@@ -31,13 +31,7 @@ void sockaddr_to_addr(const struct sockaddr_storage *from, struct addr *to)
         const struct sockaddr_in6 *v6 = (const void *)from;
 
         to->port = ntohs(v6->sin6_port);
-        to->family = ADDR_V6;
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-            to->family = ADDR_V4;
-            memcpy(to->ip, (const char *)&v6->sin6_addr + 12, 4);
-        } else {
-            memcpy(to->ip, &v6->sin6_addr, 16);
-        }
+        addr_set_v6(to, v6->sin6_addr.s6_addr);
     } else if (from->ss_family == AF_VSOCK) {
         from_vsock(from, to);
     } else if (from->ss_family == AF_UNIX) {

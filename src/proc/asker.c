@@ -7,6 +7,7 @@
 #include "proc/clock.h"
 #include "proc/control.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,8 +85,22 @@ static void show(const char *line)
         fprintf(stderr, "%s ...\n", rest);
 }
 
+/* Sends all of it, and that it is all. What is wrong with that, the answer will say. */
+static void send_data(int fd, struct str data)
+{
+    while (data.n) {
+        ssize_t n = send(fd, data.p, data.n, MSG_NOSIGNAL);
+
+        if (n < 0 && errno != EINTR)
+            return;
+        if (n > 0)
+            data = str_from(data, (size_t)n);
+    }
+    shutdown(fd, SHUT_WR);
+}
+
 /* Follows an answer to its end; the exit status. */
-static int follow(int fd, const char *refused)
+static int follow(int fd, struct str data, const char *refused)
 {
     ms_t deadline = clock_now() + ANSWER_WITHIN;
     struct answer a = { .fd = fd };
@@ -100,7 +115,10 @@ static int follow(int fd, const char *refused)
             fprintf(stderr, "selvage: %s: %s\n", refused, rest);
             return EXIT_FAILURE;
         }
-        show(line);
+        if (says(line, "send", &rest))
+            send_data(fd, data);
+        else
+            show(line);
     }
     fprintf(stderr, clock_now() < deadline
             ? "selvage: the master process has ended before it was done\n"
@@ -111,18 +129,25 @@ static int follow(int fd, const char *refused)
 
 bool asker_ask(const char *pid_path, const char *question, const char *refused, int *status)
 {
+    return asker_ask_with(pid_path, question, STR(""), refused, status);
+}
+
+bool asker_ask_with(const char *pid_path, const char *question, struct str data,
+                    const char *refused, int *status)
+{
     int fd = control_connect(pid_path);
     size_t size = strlen(question);
 
     if (fd < 0)
         return false;
     AN(size < CONTROL_QUESTION_MAX - 1);
-    if (send(fd, question, size, MSG_NOSIGNAL) != (ssize_t)size
-        || send(fd, "\n", 1, MSG_NOSIGNAL) != 1) {
+    /* Whoever is turned away may have been told why before he has asked. */
+    if ((send(fd, question, size, MSG_NOSIGNAL) != (ssize_t)size
+         || send(fd, "\n", 1, MSG_NOSIGNAL) != 1) && errno != EPIPE && errno != ECONNRESET) {
         close(fd);
         return false;
     }
-    *status = follow(fd, refused);
+    *status = follow(fd, data, refused);
     close(fd);
     return true;
 }

@@ -8,7 +8,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "core/hub.h"
 #include "core/images.h"
+#include "io/tls.h"
 #include "proc/privileges.h"
 #include "proc/signals.h"
 #include "proc/title.h"
@@ -44,6 +46,7 @@ static _Noreturn void build(struct master *m, struct generation *g, enum image_e
         logs_take_stderr(g->config);
     logs_use(g->config);
     signals_restore();
+    tls_forget(g->config);
     if (privileges_drop(g->config->process) != 0)
         exit(EXIT_FATAL);
     /* Nobody would take what it makes, and it has the listening sockets open. */
@@ -73,6 +76,8 @@ int builder_start(struct master *m, struct generation *g, enum image_effort effo
     pid = child_fork(m, g, "builder process");
     if (pid == 0) {
         close(words[0]);
+        if (m->hub)
+            hub_free(&m->hub);
         build(m, g, effort, master, words[1]);
     }
     close(words[1]);

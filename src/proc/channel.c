@@ -28,7 +28,7 @@ int channel_send(int fd, const struct channel_message *m, int passed)
     union passing passing;
     ssize_t n;
 
-    AN(m->what >= CHANNEL_READY && m->what <= CHANNEL_IMAGE);
+    AN(m->what >= CHANNEL_READY && m->what <= CHANNEL_TICKETS);
     AN((passed >= 0) == (m->what == CHANNEL_REOPENED || m->what == CHANNEL_IMAGE));
     memset(&passing, 0, sizeof passing);
     if (passed >= 0) {

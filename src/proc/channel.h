@@ -19,8 +19,11 @@ enum channel_what {
     /* master -> worker */
     CHANNEL_DRAIN,                 /* accept no more, end when empty; successor is set */
     CHANNEL_REOPENED,              /* a log file was opened anew: put the passed one under "fd" */
-    CHANNEL_IMAGE                  /* the passed image is that of host index; number is set */
+    CHANNEL_IMAGE,                 /* the passed image is that of host index; number is set */
+    CHANNEL_TICKETS                /* secret holds the keys of session tickets */
 };
+
+#define CHANNEL_SECRET_MAX 192
 
 struct channel_message {
     enum channel_what what;
@@ -30,6 +33,7 @@ struct channel_message {
     unsigned index;
     uint64_t number;
     bool refused;
+    unsigned char secret[CHANNEL_SECRET_MAX]; /* wiped by both sides after use */
 };
 
 enum channel_got {

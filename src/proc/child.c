@@ -27,6 +27,7 @@ const char *child_name(const struct child *c)
         [CHILD_WORKER] = "worker process",
         [CHILD_BUILDER] = "builder process",
         [CHILD_WATCHER] = "watcher process",
+        [CHILD_HELPER] = "helper process",
         [CHILD_BINARY] = "new binary process",
     };
 

@@ -4,6 +4,8 @@
  *   reload                               as SIGHUP, but waits for the outcome
  *   status                               the server and its processes
  *   metrics                              counters, in the text format of Prometheus
+ *   channels                             the channels of the hub; by a helper, see helper.c
+ *   publish CHANNEL [EVENT]              publish the data that follows; likewise
  *   prebuilt list [HOST]                 the images of each host
  *   prebuilt build [HOST]                make them anew, and publish what has changed
  *   prebuilt publish FILE [HOST]         publish an image that was made by selvage-pack
@@ -103,7 +105,7 @@ static void build(struct master *m, struct control_client *client, struct str ho
     if (publish_want(m, host, true) == 0)
         control_dismiss(client, "error", "there is no such host with an image");
     else
-        control_wait(client, TOPIC_PUBLISH);
+        control_wait(client, TOPIC_PUBLISH, host);
 }
 
 /* prebuilt publish */
@@ -116,7 +118,7 @@ static void publish(struct master *m, struct control_client *client, const char 
     if (why)
         control_dismiss(client, "error", why);
     else
-        control_wait(client, TOPIC_PUBLISH);
+        control_wait(client, TOPIC_PUBLISH, host);
 }
 
 /* prebuilt rollback */
@@ -135,7 +137,7 @@ static void roll_back(struct master *m, struct control_client *client, struct st
     if (why)
         control_dismiss(client, "error", why);
     else
-        control_join(client, TOPIC_PUBLISH);
+        control_join(client, TOPIC_PUBLISH, host);
 }
 
 /* ---- status, metrics ------------------------------------------------------------------------ */
@@ -167,6 +169,10 @@ static void status(struct master *m, struct control_client *client)
     print(client, "connections  %llu open, %llu accepted", (unsigned long long)metrics_open(&sum),
           (unsigned long long)sum.counter[COUNTER_CONNECTIONS]);
     print(client, "requests     %llu", (unsigned long long)sum.counter[COUNTER_REQUESTS]);
+    print(client, "handshakes   %llu full, %llu resumed, %llu failed",
+          (unsigned long long)sum.counter[COUNTER_TLS_FULL],
+          (unsigned long long)sum.counter[COUNTER_TLS_RESUMED],
+          (unsigned long long)sum.counter[COUNTER_TLS_FAILED]);
     LIST_EACH(at, after, &m->children) {
         const struct child *c = LIST_ITEM(at, struct child, link);
 
@@ -244,7 +250,7 @@ static void reload(struct master *m, struct control_client *client)
         control_dismiss(client, "error", "a binary upgrade is under way");
         return;
     }
-    control_wait(client, TOPIC_RELOAD);
+    control_wait(client, TOPIC_RELOAD, (struct str){ NULL, 0 });
     reload_request(m);
 }
 
@@ -264,6 +270,10 @@ void command_asked(void *arg, struct control_client *client, const char *questio
         status(m, client);
     else if (says(&w, 0, "metrics") && w.count == 1)
         metrics(m, client);
+    else if (says(&w, 0, "channels") && w.count == 1)
+        helper_start(m, client, NULL, NULL);
+    else if (says(&w, 0, "publish") && w.count >= 2 && w.count <= 3)
+        helper_start(m, client, w.word[1], w.count == 3 ? w.word[2] : "");
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "list") && w.count <= 3)
         list(m, client, host_of(&w, 2));
     else if (says(&w, 0, "prebuilt") && says(&w, 1, "build") && w.count <= 3)

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proc/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 8
+#define QUESTION_WITHIN 5000       /* ms */
 #define ANSWER_MAX (16u << 20)     /* bytes that may wait for a client to read them */
 
 enum client_state {
@@ -34,7 +36,10 @@ struct control_client {
     struct control *control;
     enum client_state state;
     enum control_topic topic;      /* while it waits for one */
+    char *host;                    /* the one that it asked for; NULL: all */
+    char *failure;                 /* what went wrong of that; NULL: nothing */
     int fd;
+    ms_t deadline;                 /* for its question */
     char question[CONTROL_QUESTION_MAX];
     size_t question_size;
     char *answer;                  /* from the heap; NULL while nothing waits */
@@ -222,18 +227,35 @@ void control_dismiss(struct control_client *client, const char *word, const char
     control_tell(client, word, text);
 }
 
-void control_wait(struct control_client *client, enum control_topic topic)
+void control_wait(struct control_client *client, enum control_topic topic, struct str host)
 {
     CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
     AN(client->state == CLIENT_SPEAKS);
     client->state = CLIENT_QUEUED;
     client->topic = topic;
+    if (host.p) {
+        client->host = mem_zalloc(host.n + 1);
+        memcpy(client->host, host.p, host.n);
+    }
 }
 
-void control_join(struct control_client *client, enum control_topic topic)
+void control_join(struct control_client *client, enum control_topic topic, struct str host)
 {
-    control_wait(client, topic);
+    control_wait(client, topic, host);
     client->state = CLIENT_TOLD;
+}
+
+int control_hand_over(struct control_client *client)
+{
+    int fd = client->fd;
+
+    CHECK_OBJ(client, CONTROL_CLIENT_MAGIC);
+    AN(client->state == CLIENT_SPEAKS || client->state == CLIENT_GONE);
+    client->fd = -1;
+    client->state = CLIENT_GONE;
+    if (fd >= 0)
+        fcntl(fd, F_SETFL, 0);
+    return fd;
 }
 
 /* A whole question has come. */
@@ -303,6 +325,17 @@ static void turn_away(struct control *control)
     log_error(0, "somebody at the control socket was turned away: too many files are open");
 }
 
+/* All seats are taken: says so to whoever comes, in place of an answer. */
+static void say_busy(int fd)
+{
+    static const char text[] = "error the server is busy with other commands, try again later\n";
+
+    if (send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_info(errno, "somebody at the control socket has gone before he was turned away");
+    close(fd);
+    log_warn(0, "somebody at the control socket was turned away: %d others are there", CLIENTS_MAX);
+}
+
 /* Somebody connects. */
 static void on_connect(void *arg, short events)
 {
@@ -318,12 +351,13 @@ static void on_connect(void *arg, short events)
     if (fd < 0)
         return;
     if (control->client_count >= CLIENTS_MAX) {
-        close(fd);
+        say_busy(fd);
         return;
     }
     client = mem_zalloc(sizeof *client);
     *client = (struct control_client){
-        .magic = CONTROL_CLIENT_MAGIC, .control = control, .fd = fd
+        .magic = CONTROL_CLIENT_MAGIC, .control = control, .fd = fd,
+        .deadline = clock_now() + QUESTION_WITHIN
     };
     list_add(&control->clients, &client->link);
     control->client_count++;
@@ -344,6 +378,31 @@ void control_poll(struct control *control, struct pollset *p)
     }
 }
 
+ms_t control_deadline(const struct control *control)
+{
+    ms_t next = MS_NEVER;
+
+    if (!control)
+        return next;
+    LIST_EACH(at, after, &control->clients) {
+        const struct control_client *client = LIST_ITEM(at, struct control_client, link);
+
+        if (client->state == CLIENT_SPEAKS && client->deadline < next)
+            next = client->deadline;
+    }
+    return next;
+}
+
+/* Ends a client that takes a seat and asks nothing. */
+static void end_silent(struct control_client *client)
+{
+    if (client->state != CLIENT_SPEAKS || clock_now() < client->deadline)
+        return;
+    log_notice(0, "somebody at the control socket has asked nothing for %d s",
+               QUESTION_WITHIN / 1000);
+    control_dismiss(client, "error", "no question has come");
+}
+
 void control_sweep(struct control *control)
 {
     if (!control)
@@ -351,12 +410,15 @@ void control_sweep(struct control *control)
     LIST_EACH(at, after, &control->clients) {
         struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
+        end_silent(client);
         if (client->state != CLIENT_GONE)
             continue;
         list_remove(at);
         AN(control->client_count > 0);
         control->client_count--;
         client->magic = 0;
+        free(client->host);
+        free(client->failure);
         free(client->answer);
         free(client);
     }
@@ -372,8 +434,11 @@ static void move_clients(struct control *control, enum control_topic topic, enum
     LIST_EACH(at, after, &control->clients) {
         struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
-        if (client->state == from && client->topic == topic)
-            client->state = to;
+        if (client->state != from || client->topic != topic)
+            continue;
+        client->state = to;
+        free(client->failure);
+        client->failure = NULL;
     }
 }
 
@@ -400,6 +465,20 @@ void control_say(struct control *control, enum control_topic topic, const char *
     }
 }
 
+void control_fail(struct control *control, enum control_topic topic, struct str host,
+                  const char *text)
+{
+    if (!control)
+        return;
+    LIST_EACH(at, after, &control->clients) {
+        struct control_client *client = LIST_ITEM(at, struct control_client, link);
+
+        if (client->state == CLIENT_TOLD && client->topic == topic && !client->failure
+            && (!client->host || str_eq(str_of(client->host), host)))
+            client->failure = mem_strdup(text);
+    }
+}
+
 /* The last line for those who are in a state for the sake of a topic. */
 static void end_clients(struct control *control, enum control_topic topic, enum client_state state,
                         const char *word, const char *text)
@@ -409,7 +488,11 @@ static void end_clients(struct control *control, enum control_topic topic, enum 
     LIST_EACH(at, after, &control->clients) {
         struct control_client *client = LIST_ITEM(at, struct control_client, link);
 
-        if (client->state == state && client->topic == topic)
+        if (client->state != state || client->topic != topic)
+            continue;
+        if (client->failure)
+            control_dismiss(client, "error", client->failure);
+        else
             control_dismiss(client, word, text);
     }
 }

@@ -8,6 +8,7 @@
  *   emerg TEXT, warn TEXT        a message about the configuration
  *   detail TEXT                  a line that belongs to the message before
  *   print TEXT                   a line of what was asked for
+ *   send TEXT                    the client may send the data that belongs to its question
  *   ok TEXT                      the end: it is done
  *   error TEXT                   the end: it is not, and why
  *
@@ -15,12 +16,15 @@
  * topic, of which there is one thing in hand at a time: those who come while it is being done wait
  * for the next.
  *
- * The master never waits for a client: what a client does not read in time is lost with the client.
+ * The master never waits for a client: what a client does not read in time is lost with the client,
+ * one that has not asked after 5 s is sent away, and who comes when all seats are taken is told so.
  */
 #ifndef SLV_CONTROL_H
 #define SLV_CONTROL_H
 
 #include "proc/pollset.h"
+
+#include <selvage/str.h>
 
 /* Behind the name of the pid file. */
 #define CONTROL_SUFFIX ".ctl"
@@ -54,7 +58,10 @@ void control_move(struct control *control, const char *pid_path);
 /* Adds what it waits for. */
 void control_poll(struct control *control, struct pollset *p);
 
-/* Frees clients that have gone; outside of callbacks. */
+/* When a client's time to ask is over; MS_NEVER: all have asked. */
+ms_t control_deadline(const struct control *control);
+
+/* Ends clients whose time is over and frees those that have gone; outside of callbacks. */
 void control_sweep(struct control *control);
 
 /* ---- One client ----------------------------------------------------------------------------- */
@@ -65,11 +72,14 @@ void control_tell(struct control_client *client, const char *word, const char *t
 /* Sends it the last line: "ok" or "error". */
 void control_dismiss(struct control_client *client, const char *word, const char *text);
 
-/* It wants to hear about the next thing of that topic. */
-void control_wait(struct control_client *client, enum control_topic topic);
+/* It wants to hear about the next thing of that topic, as far as a host goes (.p NULL: all). */
+void control_wait(struct control_client *client, enum control_topic topic, struct str host);
 
 /* It wants to hear about the one in hand. */
-void control_join(struct control_client *client, enum control_topic topic);
+void control_join(struct control_client *client, enum control_topic topic, struct str host);
+
+/* Leaves it to another process: its connection, which the caller closes; -1: it has gone. */
+int control_hand_over(struct control_client *client);
 
 /* ---- All who wait for a topic --------------------------------------------------------------- */
 
@@ -79,6 +89,10 @@ void control_begin(struct control *control, enum control_topic topic);
 /* A line for those who are told about the one in hand. */
 void control_say(struct control *control, enum control_topic topic, const char *word,
                  const char *text);
+
+/* A host went wrong: to those of them who asked for it, the last line will be "error text". */
+void control_fail(struct control *control, enum control_topic topic, struct str host,
+                  const char *text);
 
 /* The last line for them. */
 void control_end(struct control *control, enum control_topic topic, const char *word,

@@ -10,6 +10,7 @@
 #include "proc/control.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +23,10 @@ static void show_help(void)
           "  reload                              read the configuration anew, and wait for it\n"
           "  status                              show the server and its processes\n"
           "  metrics                             show counters, in the format of Prometheus\n"
+          "  channels                            show the channels of the hub\n"
+          "  publish channel [--event name] [data | -]\n"
+          "                                      publish a message, by default what comes on\n"
+          "                                      standard input\n"
           "  prebuilt list [host]                show the images of each host\n"
           "  prebuilt build [host]               make them anew, and publish what has changed\n"
           "  prebuilt publish file [host]        publish an image made by selvage-pack\n"
@@ -102,29 +107,83 @@ static char *join(char *const words[])
     return text;
 }
 
+/* All of standard input, from the heap. */
+static char *read_input(size_t *size)
+{
+    size_t room = 65536, n;
+    char *text = mem_alloc(room);
+
+    *size = 0;
+    while ((n = fread(text + *size, 1, room - *size, stdin)) > 0) {
+        *size += n;
+        if (*size == room) {
+            room *= 2;
+            text = mem_resize(text, room, 1);
+        }
+    }
+    return text;
+}
+
+/*
+ * Takes "publish channel [--event name] [data | -]" apart: the question in three words at most, and
+ * the data, from the heap. False: it is something else.
+ */
+static bool take_publish(char *const words[], char *question[4], struct str *data)
+{
+    size_t n = 0;
+    char *text;
+
+    if (strcmp(words[0], "publish") != 0 || !words[1])
+        return false;
+    question[0] = words[0];
+    question[1] = words[1];
+    question[2] = question[3] = NULL;
+    words += 2;
+    if (words[0] && words[1] && strcmp(words[0], "--event") == 0) {
+        question[2] = words[1];
+        words += 2;
+    }
+    if (words[0] && words[1])
+        return false;
+    if (words[0] && strcmp(words[0], "-") != 0) {
+        text = mem_strdup(words[0]);
+        n = strlen(text);
+    } else {
+        text = read_input(&n);
+    }
+    *data = (struct str){ text, n };
+    return true;
+}
+
 int ctl_run(const struct config_source *source, char *const words[])
 {
     int status = 2;
-    char *question, *path, *file, *changed[8];
+    char *question, *path, *file = NULL, *changed[8], *published[4];
+    struct str data = { NULL, 0 };
 
     AN(words != NULL);
     if (!words[0] || strcmp(words[0], "help") == 0 || strcmp(words[0], "--help") == 0) {
         show_help();
         return words[0] ? EXIT_SUCCESS : 2;
     }
-    question = join(with_path(words, changed, &file));
+    if (take_publish(words, published, &data))
+        question = join(published);
+    else
+        question = join(with_path(words, changed, &file));
     free(file);
     if (!question) {
         fprintf(stderr, "selvage: \"ctl\" takes a command in plain words, see selvage ctl help\n");
+        free((char *)(uintptr_t)data.p);
         return status;
     }
     path = pid_path(source);
-    if (!asker_ask(path, question, question, &status)) {
+    if (!asker_ask_with(path, question, data, question, &status)) {
         fprintf(stderr, "selvage: no server answers at \"%s" CONTROL_SUFFIX "\" (%d: %s)\n", path,
                 errno, strerror(errno));
         status = EXIT_FAILURE;
     }
     free(path);
     free(question);
+    free((char *)(uintptr_t)data.p);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/tls.h"
 #include "proc/about.h"
 #include "proc/ctl.h"
 #include "proc/master.h"
@@ -100,6 +101,9 @@ static int run(const struct options *o, char **args)
     };
     int status;
 
+    /* Whoever only looks for the pid file in it needs no key, and may not be able to read one. */
+    if (o->test || (!o->ctl && !o->signal))
+        source.tls = &tls_backend;
     AN(args[0] != NULL);
     if (o->nginx)
         status = survey(o, &source);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/hub.h"
 #include "io/listen.h"
 #include "proc/activation.h"
 #include "proc/clock.h"
@@ -31,11 +32,13 @@ static ms_t next_deadline(const struct master *m)
 {
     ms_t next = sooner(m->reload.deadline, m->publish.deadline);
 
+    next = sooner(next, control_deadline(m->control));
+
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
     next = sooner(next, notify_due());
     if (m->state == MASTER_RUNS)
-        next = sooner(next, m->watch_after);
+        next = sooner(sooner(next, tickets_next(m)), sooner(m->watch_after, m->publish.retry_at));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
         next = sooner(next, slots_next(&m->serving->slots));
     return next;
@@ -97,6 +100,8 @@ static void turn(struct master *m, struct pollset *p)
     publish_check(m);
     watcher_check(m);
     announce_alive(m);
+    if (m->state == MASTER_RUNS)
+        tickets_check(m);
     control_sweep(m->control);
     generations_collect(m);
 }
@@ -133,6 +138,8 @@ static void finish(struct master *m)
     }
     generations_free(m);
     shelves_free(m);
+    if (m->hub)
+        hub_free(&m->hub);
     if (m->started_fd >= 0)
         close(m->started_fd);
     close(m->signal_fd);
@@ -156,7 +163,8 @@ int master_run(const struct config_source *source, char *const args[], const cha
 {
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
-        .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .watch_after = MS_NEVER
+        .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .publish.retry_at = MS_NEVER,
+        .watch_after = MS_NEVER, .tickets.retry_at = MS_NEVER
     };
     struct pollset p = { 0 };
 

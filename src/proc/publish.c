@@ -24,6 +24,12 @@
 /* How long workers may take to put an image in place. */
 #define SWAPS_WITHIN 10000
 
+/* Before a build that failed is tried again: so long, then twice as long, up to the longest. */
+#define RETRY_FIRST 1000
+#define RETRY_LONGEST 60000
+/* And so many times as long as it took, so that one without hope does not keep a processor busy. */
+#define RETRY_REST 10
+
 /*
  * How many images a worker is sent before it has answered for the first of them. Each answer takes
  * room in the channel too, and one for which there is none is lost.
@@ -61,6 +67,7 @@ unsigned publish_want(struct master *m, struct str host, bool asked)
         if (s)
             s->held = false;
         i->wanted = true;
+        i->due = i->due || !asked;
         /* Who asks for a build does not want the file any more that somebody has named. */
         if (asked) {
             free(i->import);
@@ -95,7 +102,7 @@ void publish_look_through(struct master *m)
         const struct shelf *s = shelf_find(m, i->name);
 
         if (i->options.watch && !(s && s->held))
-            i->wanted = true;
+            i->wanted = i->due = true;
     }
 }
 
@@ -115,6 +122,43 @@ static bool is_rough(struct master *m, const struct slv_image *i)
     return i->options.refine && i->current && i->current->put_off && !(s && s->held);
 }
 
+/* ---- Trying again ---------------------------------------------------------------------------- */
+
+/* Some build that failed is to be tried again. */
+static void retry_later(struct master *m)
+{
+    struct publish *p = &m->publish;
+    ms_t rest = RETRY_REST * (clock_now() - p->began);
+
+    p->retry_pause = p->retry_pause ? 2 * p->retry_pause : RETRY_FIRST;
+    if (p->retry_pause > RETRY_LONGEST)
+        p->retry_pause = RETRY_LONGEST;
+    if (rest < p->retry_pause)
+        rest = p->retry_pause;
+    p->retry_at = clock_now() + rest;
+    log_notice(0, "the build that failed is tried again in %lld s", (long long)(rest / 1000));
+}
+
+/* Wants what failed once more, when its time has come. */
+static void retry(struct master *m)
+{
+    if (clock_now() < m->publish.retry_at)
+        return;
+    m->publish.retry_at = MS_NEVER;
+    for (struct slv_image *i = images_next(m->serving->config, NULL); i;
+         i = images_next(m->serving->config, i))
+        i->wanted = i->wanted || i->due;
+}
+
+void publish_missing(struct master *m)
+{
+    for (struct slv_image *i = images_next(m->serving->config, NULL); i;
+         i = images_next(m->serving->config, i))
+        i->due = !i->current;
+    m->publish.began = clock_now();
+    retry_later(m);
+}
+
 /* ---- Building -------------------------------------------------------------------------------- */
 
 /* The run is over. */
@@ -130,13 +174,19 @@ static void finish(struct master *m)
         control_end(m->control, TOPIC_PUBLISH, "ok", text);
     p->step = PUBLISH_NONE;
     p->deadline = MS_NEVER;
+    if (p->retry_at == MS_NEVER)
+        p->retry_pause = 0;
 }
 
-/* Notes the first thing that went wrong. */
-static void note_failure(struct publish *p, const char *why, struct str host)
+/* Notes that there is no new image for a host. */
+static void note_failure(struct master *m, const struct slv_image *i, const char *why)
 {
-    if (!p->why[0])
-        snprintf(p->why, sizeof p->why, "\"%.*s\": %s", STR_ARG(host), why);
+    char text[256];
+
+    snprintf(text, sizeof text, "\"%.*s\": %s", STR_ARG(i->name), why);
+    control_fail(m->control, TOPIC_PUBLISH, i->name, text);
+    if (i->due && m->publish.retry_at == MS_NEVER)
+        retry_later(m);
 }
 
 /* Begins a run. */
@@ -165,11 +215,12 @@ static bool begin_build(struct master *m, bool refine)
         any = true;
         i->wanted = false;
         if (image_begin(config, i, ++m->publish.number) != 0)
-            note_failure(&m->publish, "no memory for an image", i->name);
+            note_failure(m, i, "no memory for an image");
     }
     if (!any)
         return false;
     m->publish.step = PUBLISH_BUILDS;
+    m->publish.began = clock_now();
     if (builder_start(m, m->serving, refine ? IMAGE_SHARE : IMAGE_QUICK) != 0)
         publish_built(m);
     return true;
@@ -188,8 +239,8 @@ static bool take(struct master *m, struct slv_image *i)
         p->same++;
         break;
     case IMAGE_FAILED:
-        note_failure(p, i->import ? "the image is refused, the error log tells why"
-                                  : "the builder process failed, the error log tells why", i->name);
+        note_failure(m, i, i->import ? "the image is refused, the error log tells why"
+                                     : "the builder process failed, the error log tells why");
         break;
     case IMAGE_MADE:
         p->made++;
@@ -200,6 +251,9 @@ static bool take(struct master *m, struct slv_image *i)
         image_version_unref(&made);
         i->serial = ++p->serial;
     }
+    /* Unless it has changed again meanwhile. */
+    if (outcome != IMAGE_FAILED)
+        i->due = i->due && i->wanted;
     /* What somebody has chosen stays until somebody chooses otherwise. */
     if (i->import && outcome != IMAGE_FAILED)
         shelf_find(m, i->name)->held = true;
@@ -360,6 +414,7 @@ void publish_check(struct master *m)
     CHECK_OBJ(m, MASTER_MAGIC);
     if (p->step == PUBLISH_SWAPS)
         check_swaps(m);
+    retry(m);
     if (m->state != MASTER_RUNS || !m->started || m->reload.step != RELOAD_NONE)
         return;
     /* A refinement gives way to what somebody waits for. */
@@ -410,7 +465,7 @@ static void put_back(struct config *config, struct str host, struct image_versio
             continue;
         if (i->target)
             image_version_unref(&i->target);
-        i->wanted = false;
+        i->wanted = i->due = false;
         image_use(i, v);
         i->serial = serial;
     }

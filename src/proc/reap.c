@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "core/hub.h"
 #include "proc/clock.h"
 
 #include <errno.h>
@@ -55,6 +56,8 @@ static void worker_ended(struct master *m, struct child *c, int status)
 
     child_hear(c);
     metrics_leave(c->seat);
+    if (m->hub)
+        hub_left(m->hub, c->seat);
     log_end(child_name(c), c->pid, status, !c->leaving);
     log_last_words(c);
     if (c->leaving)
@@ -98,6 +101,9 @@ static void ended(struct master *m, struct child *c, int status)
         child_hear_lines(c);
         log_end(child_name(c), c->pid, status, !c->leaving);
         watcher_ended(m, c);
+        break;
+    case CHILD_HELPER:
+        log_end(child_name(c), c->pid, status, !c->leaving);
         break;
     case CHILD_BINARY:
         log_end(child_name(c), c->pid, status, false);

@@ -245,6 +245,7 @@ void reload_built(struct master *m, bool ok, const char *why)
         /* Better to serve from disk than not at all. */
         log_error(0, "not all prebuilt images are there, files are served from disk instead");
         built(m);
+        publish_missing(m);
     }
 }
 

@@ -61,7 +61,7 @@ int spawn_worker(struct master *m, struct generation *g, unsigned slot)
             metrics_sit(seat);
             worker_main(&(struct worker_start){
                 .config = g->config, .slot = slot, .channel = l.channel[1], .words = l.words[1],
-                .take_stderr = m->daemonized
+                .hub = m->hub, .seat = seat, .take_stderr = m->daemonized
             });
         }
         close_side(&l, 1);
@@ -79,8 +79,9 @@ int spawn_worker(struct master *m, struct generation *g, unsigned slot)
     c->seat = seat;
     c->channel = l.channel[0];
     c->words = l.words[0];
-    /* It has inherited the images that answer now. */
+    /* It has inherited the images that answer now, and the ticket keys. */
     c->swaps_sent = m->publish.serial;
+    c->tickets_sent = m->tickets.serial;
     log_notice(0, "start worker process %ld", (long)pid);
     return 0;
 }

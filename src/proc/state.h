@@ -13,9 +13,11 @@
  *   shelf.c        the images of each host, over the generations
  *   publish.c      images between reloads: built, put in place
  *   watcher.c      the process that notices when their sources change
+ *   helper.c       those that another process answers, about channels
  *   command.c      questions that come by the control socket
  *   upgrade.c      another binary takes over
  *   announce.c     what the service manager is told
+ *   tickets.c      the keys of TLS session tickets
  *   logs.c         where the master's own lines go; opening log files anew
  *
  * The master changes its state in one place at a time: callbacks of descriptors note what they have
@@ -35,7 +37,9 @@
 
 #include <sys/types.h>
 
-enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_BINARY };
+struct hub;
+
+enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_HELPER, CHILD_BINARY };
 
 /* A process that was started and has not been reaped. */
 struct child {
@@ -52,6 +56,7 @@ struct child {
     int words;                     /* what it says: last words of a worker, lines of the others */
     uint64_t swaps_sent;           /* of a worker: serial of the last image that it was sent */
     unsigned swaps_waiting;        /* images that it was sent and has not answered for */
+    uint64_t tickets_sent;         /* of a worker: serial of the ticket keys it has */
     bool ready;                    /* of a worker: it serves */
     bool drains;                   /* of a worker: it accepts no more */
     bool leaving;                  /* it was told to end */
@@ -117,7 +122,17 @@ struct publish {
     uint64_t serial;               /* of the last swap: each image that is sent has one */
     ms_t deadline;                 /* MS_NEVER: none */
     unsigned made, same;           /* images of the run */
-    char why[256];                 /* the first that failed; empty: none did */
+    char why[256];                 /* what went wrong for all of them; empty: nothing */
+    ms_t began;                    /* the run's build */
+    ms_t retry_at, retry_pause;    /* when builds that failed are tried again, MS_NEVER; how long
+                                      that has been put off, 0: not yet */
+};
+
+/* Ticket keys. */
+struct tickets {
+    uint64_t serial;               /* of the ring */
+    ms_t rotated;
+    ms_t retry_at;                 /* a worker could not be told; MS_NEVER */
 };
 
 enum master_state { MASTER_RUNS, MASTER_QUITS, MASTER_TERMINATES };
@@ -135,6 +150,7 @@ struct master {
     unsigned long last_number;
     struct reload reload;
     struct publish publish;
+    struct tickets tickets;
     struct link shelves;
     ms_t watch_after;              /* a watcher that has ended is replaced not before */
     bool started;                  /* the first generation has been ready */
@@ -148,6 +164,7 @@ struct master {
     int signal_fd;
     /* tells the process that was started by hand; -1: nobody waits */
     int started_fd;
+    struct hub *hub;               /* NULL: none could be made */
     struct control *control;       /* NULL: none could be opened */
 };
 
@@ -316,6 +333,9 @@ void publish_look_through(struct master *m);
 /* The source of an image has changed. */
 void publish_changed(struct master *m, unsigned index);
 
+/* The first generation serves: images that could not be built for it are tried again. */
+void publish_missing(struct master *m);
+
 /* Begins a run, or looks whether the one in hand is over. */
 void publish_check(struct master *m);
 
@@ -359,6 +379,15 @@ void watcher_ended(struct master *m, const struct child *c);
 /* Somebody asks by the control socket; control_asked of control.h. */
 void command_asked(void *arg, struct control_client *client, const char *question);
 
+/* ---- helper.c ------------------------------------------------------------------------------- */
+
+/*
+ * Leaves a client to a process of its own, which publishes what it sends to a channel, or with
+ * channel NULL lists channels.
+ */
+void helper_start(struct master *m, struct control_client *client, const char *channel,
+                  const char *event);
+
 /* ---- upgrade.c ------------------------------------------------------------------------------ */
 
 /* Another binary is being tried out, or this one is: the other master is alive and serves. */
@@ -384,6 +413,20 @@ void announce_end(struct master *m);
 
 /* Lets the watchdog know, when it is time. */
 void announce_alive(struct master *m);
+
+/* ---- tickets.c ------------------------------------------------------------------------------ */
+
+/* The first keys, or those of the old binary. Before anything is forked. */
+void tickets_begin(struct master *m);
+
+/* When tickets_check() has something to do; MS_NEVER. */
+ms_t tickets_next(const struct master *m);
+
+/* Rotates the keys when it is time, and hands them to all workers. */
+void tickets_check(struct master *m);
+
+/* In the child that is about to become the new program: leaves the keys to it. */
+void tickets_leave(void);
 
 /* ---- logs.c --------------------------------------------------------------------------------- */
 

@@ -46,6 +46,7 @@ static _Noreturn void become(const struct master *m)
     notify_survive_exec();
     signals_restore();
     setenv("SELVAGE", sockets, 1);
+    tickets_leave();
     execv(m->program, m->args);
     log_alert(errno, "execve() failed while executing new binary process \"%s\"", m->program);
     _exit(EXIT_FATAL);

@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/hub.h"
+#include "io/tls.h"
 #include "proc/clock.h"
 #include "proc/privileges.h"
 #include "proc/signals.h"
@@ -175,6 +177,7 @@ static _Noreturn void watch_images(const struct generation *g, int words)
     title_set("watcher process (gen %lu)", g->number);
     speak_to_master(words);
     signals_restore();
+    tls_forget(g->config);
     if (privileges_drop(g->config->process) != 0)
         exit(EXIT_FATAL);
     begin(&w, g->config);
@@ -203,6 +206,8 @@ static void start_watcher(struct master *m)
     pid = child_fork(m, m->serving, "watcher process");
     if (pid == 0) {
         close(words[0]);
+        if (m->hub)
+            hub_free(&m->hub);
         watch_images(m->serving, words[1]);
     }
     close(words[1]);

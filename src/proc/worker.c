@@ -5,10 +5,12 @@
 
 #include "base/check.h"
 #include "core/access_log.h"
+#include "core/hub_worker.h"
 #include "core/images.h"
 #include "io/listen.h"
 #include "io/loop.h"
 #include "io/service.h"
+#include "io/tls_tickets.h"
 #include "proc/channel.h"
 #include "proc/logs.h"
 #include "proc/privileges.h"
@@ -20,15 +22,17 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /*
- * Old images are unmapped a slice at a time, which takes less than a millisecond. One that is still
- * being read when its successor comes is looked for again later.
+ * New images are entered into the page table and old ones unmapped a slice at a time: neither takes
+ * a millisecond. An old one that is still being read is looked for again later.
  */
+#define WARM_SLICE ((size_t)2 << 20)
 #define RECLAIM_SLICE ((size_t)4 << 20)
-#define RECLAIM_PAUSE 10           /* ms */
-#define RECLAIM_LOOK 1000
+#define TEND_PAUSE 10              /* ms */
+#define TEND_LOOK 1000
 
 struct worker {
     unsigned magic;
@@ -39,8 +43,10 @@ struct worker {
     struct loop *loop;
     struct service *service;
     struct loop_watch *watch;      /* on the channel; NULL: there is no master */
+    struct hub *hub;               /* NULL: none, or no seat in it */
+    struct loop_watch *news;       /* on the seat's wake-ups */
+    struct hub_bounds history;
     struct loop_timer limit;       /* when draining has taken long enough */
-    struct loop_timer reclaim;     /* the next slice of old images is unmapped */
     bool draining, ending;
 };
 
@@ -73,6 +79,14 @@ static void on_limit(void *arg)
     end(w);
 }
 
+/* Modules bring answers to an end that would not end by themselves. */
+static void drain_modules(const struct config *config, bool successor)
+{
+    for (size_t i = 0; i < config->modules.count; i++)
+        if (config->modules.list[i]->drain)
+            config->modules.list[i]->drain(successor, config->process->drain_window);
+}
+
 /*
  * Accepts no more. The listening sockets are closed here, too, so that one that no configuration
  * wants any more, or that another master is to bind, does not live on in this process.
@@ -92,6 +106,7 @@ static void drain(struct worker *w, bool successor)
                        loop_now(w->loop) + w->config->process->worker_shutdown_timeout);
     }
     service_drain(w->service, successor);
+    drain_modules(w->config, successor);
     listen_close(w->config, false);
     /* If the master has gone there is nobody to tell, and no harm in that. */
     if (first && w->channel >= 0 && channel_send(w->channel, &message, -1) != 0)
@@ -172,15 +187,15 @@ static void take_log(struct worker *w, int number, int passed)
     close(passed);
 }
 
-/* Gives a slice of old images back. */
-static void on_reclaim(void *arg)
+/* Maps a slice of new images, or else gives a slice of old ones back. */
+static ms_t on_tend(void *arg)
 {
-    ms_t pause = images_reclaim(RECLAIM_SLICE) ? RECLAIM_PAUSE : RECLAIM_LOOK;
     struct worker *w;
 
     CAST_OBJ(w, arg, WORKER_MAGIC);
-    loop_timer_set(w->loop, &w->reclaim,
-                   images_reclaimable() ? loop_now(w->loop) + pause : MS_NEVER);
+    if (images_warm(w->config, WARM_SLICE) || images_reclaim(RECLAIM_SLICE))
+        return TEND_PAUSE;
+    return images_reclaimable() ? TEND_LOOK : 0;
 }
 
 /* The master has a new image for a host. */
@@ -194,7 +209,15 @@ static void take_image(struct worker *w, const struct channel_message *m, int pa
     answer.refused = passed < 0 || image_swap(w->config, m->index, m->number, passed) != 0;
     if (channel_send(w->channel, &answer, -1) != 0)
         log_alert(errno, "the master process cannot be told of an image");
-    loop_timer_set(w->loop, &w->reclaim, loop_now(w->loop) + RECLAIM_PAUSE);
+    loop_work(w->loop);
+}
+
+/* The master has rotated the keys of session tickets. */
+static void take_tickets(struct channel_message *m)
+{
+    memcpy(&tls_ticket_ring, m->secret, sizeof tls_ticket_ring);
+    explicit_bzero(m->secret, sizeof m->secret);
+    AN(tls_ticket_ring.count <= TLS_TICKET_KEYS);
 }
 
 /* Something has come from the master, or it has gone. */
@@ -213,6 +236,8 @@ static void on_channel(void *arg)
             take_log(w, message.fd, passed);
         else if (message.what == CHANNEL_IMAGE)
             take_image(w, &message, passed);
+        else if (message.what == CHANNEL_TICKETS)
+            take_tickets(&message);
     }
     if (got == CHANNEL_CLOSED) {
         log_alert(0, "the master process has gone");
@@ -239,6 +264,37 @@ static void report_ready(struct worker *w)
     w->watch = loop_on_readable(w->loop, w->channel, on_channel, w);
     if (channel_send(w->channel, &message, -1) != 0)
         log_alert(errno, "the master process cannot be told that this one is ready");
+}
+
+/* ---- The hub -------------------------------------------------------------------------------- */
+
+/* Takes the seat. A worker without one serves, but not channels. */
+static void join_hub(struct worker *w, const struct worker_start *start)
+{
+    const struct process_conf *process = w->config->process;
+
+    if (!start->hub)
+        return;
+    if (!hub_sit(start->hub, start->seat)) {
+        log_alert(0, "this worker process has no seat in the hub, because too many are ending");
+        return;
+    }
+    w->hub = start->hub;
+    w->history = (struct hub_bounds){
+        .messages = (uint64_t)process->hub_history, .age = process->hub_history_time,
+        .bytes = (uint64_t)process->hub_history_size
+    };
+    hub_use(w->hub, &w->history);
+    w->news = loop_on_readable(w->loop, hub_wake_fd(w->hub), hub_woken, w->hub);
+}
+
+/* Gives it back; nobody listens any more. */
+static void leave_hub(struct worker *w)
+{
+    if (!w->hub)
+        return;
+    loop_unwatch(w->loop, &w->news);
+    hub_unuse();
 }
 
 /* ---- Beginning and end ---------------------------------------------------------------------- */
@@ -269,10 +325,10 @@ static void give_back(struct worker *w)
 {
     stop_modules(w->config);
     service_free(&w->service);
+    leave_hub(w);
     if (w->watch)
         loop_unwatch(w->loop, &w->watch);
     loop_timer_set(w->loop, &w->limit, MS_NEVER);
-    loop_timer_set(w->loop, &w->reclaim, MS_NEVER);
     loop_free(&w->loop);
     log_notice(0, "exit");
     log_set_default(NULL);
@@ -297,11 +353,13 @@ _Noreturn void worker_main(const struct worker_start *start)
     images_map(w.config);
     w.loop = loop_new();
     loop_timer_init(&w.limit, on_limit, &w);
-    loop_timer_init(&w.reclaim, on_reclaim, &w);
+    loop_on_work(w.loop, on_tend, &w);
     take_signals(&w);
+    join_hub(&w, start);
     start_modules(w.config);
     w.service = service_new(w.loop, w.config, start->slot, on_emptied, &w);
     report_ready(&w);
+    loop_work(w.loop);
     loop_run(w.loop);
     give_back(&w);
     exit(EXIT_SUCCESS);

@@ -6,11 +6,15 @@
 
 #include "core/config.h"
 
+struct hub;
+
 struct worker_start {
     struct config *config;         /* freed by the worker */
     unsigned slot;
     int channel;                   /* to the master; -1: there is none (master_process off) */
     int words;                     /* where last words go; -1: only to standard error */
+    struct hub *hub;               /* NULL: there is none */
+    unsigned seat;                 /* in the hub */
     bool take_stderr;              /* standard error goes to the error log */
 };
 

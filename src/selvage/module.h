@@ -7,23 +7,33 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
- *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_keep(), slv_build_had(),
- *                    slv_build_redirect(), slv_build_adopt(), slv_image_there(),
- *                    slv_image_number(), slv_image_current(); struct slv_prebuilt has fields,
- *                    origin and incomplete; hooks image and admits, slv_build_admits();
- *                    slv_image_answer() answers with error pages, too. Modules have to be
- *                    compiled again
+ *   2026-11-26  1.3  upgrade.h with slv_upgrade(), websocket.h, slv_offer(), slv_offered(); hub.h:
+ *                    channels; timer.h: timers; hooks body and drain; slv_request_body(),
+ *                    slv_on_end(), slv_write_chunk(), slv_cut(), slv_close_after(). Modules have to
+ *                    be compiled again
+ *   2026-11-26  1.2  network.h: slv_network_parse(), slv_network_has(); slv_request_peer() gives
+ *                    the client's address where a trusted proxy has named it
+ *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_earlier_body(),
+ *                    slv_build_keep(), slv_build_had(), slv_build_redirect(), slv_build_adopt(),
+ *                    slv_build_refines(), slv_build_each(), slv_build_again(),
+ *                    slv_image_there(), slv_image_number(), slv_image_current(); struct
+ *                    slv_prebuilt has fields, origin and incomplete; hooks image and admits,
+ *                    slv_build_admits(); slv_image_answer() answers with error pages, too.
+ *                    Modules have to be compiled again
  *   2026-11-21  1.0  first version
  */
 #ifndef SELVAGE_MODULE_H
 #define SELVAGE_MODULE_H
 
 #include <selvage/conf.h>
+#include <selvage/hub.h>
 #include <selvage/request.h>
 #include <selvage/snapshot.h>
+#include <selvage/timer.h>
+#include <selvage/upgrade.h>
 
 #define SLV_ABI_MAJOR 1
-#define SLV_ABI_MINOR 1
+#define SLV_ABI_MINOR 3
 #define SLV_MODULE_MAGIC 0x53656c76u
 
 /* Log levels as nginx's. */
@@ -109,6 +119,19 @@ struct slv_module {
      * left out of images.
      */
     bool (*admits)(struct slv_request *r, const void *conf, struct str file);
+
+    /*
+     * After the access phase, if a body follows the head: how many bytes of it are to be kept for
+     * slv_request_body(); 0: none. A longer one is answered with 413, and client_max_body_size
+     * holds in any case. The content hook is called when all of it is there.
+     */
+    int64_t (*body)(struct slv_request *r, const void *conf);
+
+    /*
+     * This worker accepts no more connections: answers that would not end by themselves are to be
+     * brought to an end within window milliseconds. successor: another worker serves in its place.
+     */
+    void (*drain)(bool successor, int64_t window);
 };
 
 /* What every module puts first. */
@@ -124,6 +147,17 @@ SLV_API const void *slv_request_conf(const struct slv_request *r, const struct s
 /* Writes to the error log; r may be NULL. error is an errno value or 0. */
 SLV_API void slv_log(const struct slv_request *r, enum slv_level level, int error,
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- Modules that build on modules ----------------------------------------------------------- */
+
+/*
+ * From the load hook: other modules may use this table of functions; its header says what is behind
+ * the name, and its version is part of the name. 0, or -1 after an error: the name is taken.
+ */
+SLV_API int slv_offer(struct slv_conf *cf, const char *name, const void *table);
+
+/* What was offered under that name; NULL: nothing was. From setters and the finish hook. */
+SLV_API const void *slv_offered(const struct slv_conf *cf, const char *name);
 
 /* ---- What the core knows of the location that serves a request ------------------------------ */
 
@@ -143,8 +177,9 @@ SLV_API struct str slv_request_root(struct slv_request *r, size_t *replaced);
 SLV_API struct str slv_request_type(struct slv_request *r, struct str filename);
 
 /*
- * The peer's address in network order: returns its length, 4 or 16 (an IPv4-mapped address is 4),
- * or 0 where the peer has none, as on a UNIX-domain socket.
+ * The client's address in network order, the peer's or the one that a trusted proxy named: returns
+ * its length, 4 or 16 (an IPv4-mapped address is 4), or 0 where it has none, as on a UNIX-domain
+ * socket.
  */
 SLV_API int slv_request_peer(const struct slv_request *r, uint8_t ip[16]);
 

@@ -184,6 +184,15 @@ struct slv_response {
     struct slv_body body;
 };
 
+/* release(object) is called once when the request is over, answered or not. */
+SLV_API void slv_on_end(struct slv_request *r, void (*release)(void *object), void *object);
+
+/*
+ * The whole body of the request, if the module's hook body asked for it and there is one: lives as
+ * long as the request. Else empty.
+ */
+SLV_API struct str slv_request_body(const struct slv_request *r);
+
 /*
  * Adds a response header field. Both views must outlive the request: literals or slv_alloc()
  * memory.
@@ -227,6 +236,22 @@ SLV_API int slv_respond_wire(struct slv_request *r, const struct slv_wire *wire)
  */
 SLV_API void slv_write(struct slv_request *r, const void *data, size_t size);
 SLV_API void slv_end(struct slv_request *r);
+
+/*
+ * The same for bytes that stay valid until the worker waits for events: they are copied only if the
+ * socket does not take them. chunk is data as one chunk (RFC 9112 section 7.1), for connections
+ * that want it so; data lies in it.
+ */
+SLV_API void slv_write_chunk(struct slv_request *r, struct str chunk, struct str data);
+
+/* The connection ends after this answer, whatever its head may have said. */
+SLV_API void slv_close_after(struct slv_request *r);
+
+/*
+ * Breaks a pulled answer off and ends the connection, because the client cannot keep up. The error
+ * log and $close_reason say so.
+ */
+SLV_API void slv_cut(struct slv_request *r);
 
 /* There is more to pull. May be called at any time while the source has not been stopped. */
 SLV_API void slv_wake(struct slv_request *r);

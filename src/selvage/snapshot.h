@@ -148,9 +148,10 @@ SLV_API bool slv_build_has(const struct slv_build *b, struct str path);
 
 /*
  * May variants that take long to make be made of so many bytes? If so, they count. If not, somebody
- * waits for the image, and they are put off (slv_prebuilt.incomplete) until a later build.
+ * waits for the image, and they are put off (slv_prebuilt.incomplete) until a later build. again:
+ * an earlier image had these bytes, and they were put off then: nobody waits for them.
  */
-SLV_API bool slv_build_afford(struct slv_build *b, size_t bytes);
+SLV_API bool slv_build_afford(struct slv_build *b, size_t bytes, bool again);
 
 /* An answer of an earlier image of this host, which was made of a file. Views live as long as b. */
 struct slv_earlier {
@@ -159,9 +160,16 @@ struct slv_earlier {
                                       is the same, the bytes are */
     bool same_config;              /* the configuration has not changed since */
     bool negotiated, incomplete;   /* as in struct slv_prebuilt */
+    struct str content_type;
     struct slv_variant variants[SLV_CODING_COUNT]; /* identity first */
     size_t count;
 };
+
+/*
+ * An answer of the earlier image with this body, whatever its path and type: of a file that was
+ * moved or copied, perhaps. The bytes were compared. False: there is none.
+ */
+SLV_API bool slv_build_earlier_body(struct slv_build *b, struct str body, struct slv_earlier *out);
 
 /* The earlier image has answers below a path (ends with '/') that were made of files. */
 SLV_API bool slv_build_had(const struct slv_build *b, struct str path);
@@ -176,6 +184,26 @@ SLV_API bool slv_build_earlier(struct slv_build *b, struct str path, struct slv_
  */
 SLV_API int slv_build_keep(struct slv_build *b, struct str path, struct str content_type,
                            const struct slv_origin *origin, bool *kept);
+
+/*
+ * The image is only to be refined: it gets the answers of the earlier one, in the same order, and
+ * variants for those that lack them. Files are not looked at: they may have changed meanwhile.
+ */
+SLV_API bool slv_build_refines(const struct slv_build *b);
+
+/* An answer of the earlier image that is to be had again. */
+struct slv_again {
+    struct str path;
+    bool incomplete;               /* it lacks variants: slv_build_earlier() has the rest */
+    bool alias;                    /* it is that of a file under another path */
+    const void *entry;             /* the core's; NULL: before the first */
+};
+
+/* The next one. False: that was the last. */
+SLV_API bool slv_build_each(struct slv_build *b, struct slv_again *at);
+
+/* Adds it as it is, behind those that came before it. 0, or -1 as with slv_build_add(). */
+SLV_API int slv_build_again(struct slv_build *b, const struct slv_again *at);
 
 /*
  * Makes the image a copy of one in a file (selvage-pack makes them), which is verified whole:

@@ -149,11 +149,13 @@ def find_selvage(path):
     return os.path.abspath(path)
 
 
-def build_tool(name, temp):
-    """The path of limit or load: from the build directory, or compiled into the temporary one."""
+def build_tool(name, temp, more=()):
+    """The path of limit, load or fan: from the build directory, or compiled into the temporary
+    one; `more` are sources that it shares with another."""
     built = os.path.join('tests', 'bench', name)
     sources = sorted(glob.glob(os.path.join(HERE, name + '.[ch]'))
-                     + glob.glob(os.path.join(HERE, name + '_*.c')))
+                     + glob.glob(os.path.join(HERE, name + '_*.c'))
+                     + [os.path.join(HERE, source) for source in more])
     newest = max(os.path.getmtime(source) for source in sources)
     if os.access(built, os.X_OK) and os.path.getmtime(built) >= newest:
         return os.path.abspath(built)
@@ -163,7 +165,7 @@ def build_tool(name, temp):
     if name == 'limit':
         argv += ['-DLLHTTP_STRICT_MODE=1', '-I/usr/share/include/llhttp'] + LLHTTP_SOURCES
         argv += ['-lev']
-    else:
+    if name == 'load':
         argv += ['-lssl', '-lcrypto']
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
     if done.returncode != 0:

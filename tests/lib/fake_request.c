@@ -154,7 +154,7 @@ struct fake_request *fake_request_new(const struct config *config, const char *h
     x->conn = &f->conn;
     f->server = (struct server){ .magic = SERVER_MAGIC, .name = STR("site.example") };
     f->ctx = (struct context){ .magic = CONTEXT_MAGIC, .x = x, .config = config,
-                               .server = &f->server };
+                               .server = &f->server, .client = &f->conn.peer };
     x->app = &f->ctx;
     return f;
 }

@@ -358,6 +358,8 @@ static void answer_named(struct exchange *x)
         answer_wire(x, path.n > 5);
     } else if (str_eq(path, STR("/444"))) {
         respond_abandon(x);
+    } else if (str_eq(path, STR("/upgrade")) && q->app->upgrade) {
+        q->app->upgrade(x, q->app->upgrade_arg);
     } else if (str_eq(path, STR("/close"))) {
         respond_header(x, STR("Connection"), STR("Close"));
         answer(x, 200, "bye", 3);

@@ -15,6 +15,7 @@
  *   /later         promises an answer, which memapp_answer() gives
  *   /promise       the same, promised before the body is read
  *   /early/N       status N before the body is read      /early/444, /444   no answer at all
+ *   /upgrade       what the test's function makes of it
  *   /never         no answer and no promise
  *   /close         "bye", with a Connection: close of its own
  * Anything else is 404. The connection's listen must point at the struct memapp.
@@ -39,6 +40,8 @@ struct memapp {
     uintptr_t head_at;             /* where the last head lay when it was complete */
     size_t head_held;              /* bytes of its exchange's arena at the last payload */
     enum memapp_refuse refuse;
+    void (*upgrade)(struct exchange *x, void *arg);
+    void *upgrade_arg;
     struct memapp_request *pending; /* has promised an answer, or streams what is pushed */
     /*
      * The hooks as letters, payload in a row as one: b begin, h headers, p payload, r request,

@@ -52,11 +52,11 @@ struct made {
 };
 
 /* Builds an image for the host of the configuration at hand. 0, or -1 where it failed. */
-int make(struct made *m, const struct made *previous, bool same_config, bool thorough);
+int make(struct made *m, const struct made *previous, bool same_config, enum image_effort effort);
 void unmake(struct made *m);
 
-/* Threads that were started and files that were opened since the last make(). */
-extern unsigned threads_started, files_read;
+/* Threads that were started, files opened and bodies compressed since the last make(). */
+extern unsigned threads_started, files_read, compressed;
 extern bool no_threads;            /* refuse them */
 extern int64_t clock_ahead;        /* seconds by which the clock is before that of the files */
 

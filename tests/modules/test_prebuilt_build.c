@@ -219,23 +219,23 @@ static bool alike(const struct made *a, const struct made *b)
         && memcmp(a->snapshot.header->content, b->snapshot.header->content, 16) == 0;
 }
 
-/* Where somebody waits, what takes long is made for a megabyte and put off beyond. */
+/* Where somebody waits, what takes long is made for 256 KiB and put off beyond. */
 static void test_quick(void)
 {
     struct made quick, again, whole, anew, idle;
     unsigned slow = 0, fast = 0, with = 0;
     const struct snapshot_entry *e = NULL;
-    char name[64], *data = malloc(300000);
+    char name[64], *data = malloc(75000);
 
     CU_ASSERT_FATAL(data != NULL);
     for (unsigned i = 0; i < 6; i++) {
-        fill(data, 300000, 1, i);
+        fill(data, 75000, 1, i);
         snprintf(name, sizeof name, "www/haste/%u.css", i);
-        put_bytes(name, data, 300000);
+        put_bytes(name, data, 75000);
     }
     free(data);
     prepare("location /haste/ { prebuilt on; }");
-    CU_ASSERT_FATAL(make(&quick, NULL, false, false) == 0);
+    CU_ASSERT_FATAL(make(&quick, NULL, false, IMAGE_QUICK) == 0);
     while ((e = snapshot_next(&quick.snapshot, e)) != NULL) {
         if (e->kind != SNAPSHOT_FILE)
             continue;
@@ -245,19 +245,52 @@ static void test_quick(void)
     }
     CU_ASSERT(fast == 6 && slow == 3 && with == 3);
     CU_ASSERT(quick.put_off == 3 && quick.snapshot.header->put_off == 3);
-    CU_ASSERT(make(&again, NULL, false, false) == 0 && alike(&quick, &again));
-    /* The next build in haste goes on where this one stopped. */
+    CU_ASSERT(make(&again, NULL, false, IMAGE_QUICK) == 0 && alike(&quick, &again));
+    /* Nobody waits for what was put off: the next build in haste has nothing to do. */
     unmake(&again);
-    CU_ASSERT(make(&again, &quick, true, false) == 0 && again.put_off == 0);
-    CU_ASSERT(make(&whole, &quick, true, true) == 0 && whole.put_off == 0);
-    CU_ASSERT(make(&anew, NULL, false, true) == 0);
-    CU_ASSERT(alike(&whole, &anew) && alike(&again, &anew));
-    CU_ASSERT(make(&idle, &anew, true, false) == 0 && idle.unchanged && idle.size == 0);
+    CU_ASSERT(make(&again, &quick, true, IMAGE_QUICK) == 0 && again.unchanged && again.size == 0);
+    CU_ASSERT(make(&whole, &quick, true, IMAGE_THOROUGH) == 0 && whole.put_off == 0);
+    CU_ASSERT(make(&anew, NULL, false, IMAGE_THOROUGH) == 0);
+    CU_ASSERT(alike(&whole, &anew));
+    CU_ASSERT(make(&idle, &anew, true, IMAGE_QUICK) == 0 && idle.unchanged && idle.size == 0);
     drop_directory("www/haste");
     unmake(&quick);
     unmake(&again);
     unmake(&whole);
     unmake(&anew);
+}
+
+/* Refining makes of an image what a thorough build would have made, and does not look at files. */
+static void test_refined(void)
+{
+    struct made quick, anew, fine, idle;
+    char name[64], *data = malloc(150000);
+
+    CU_ASSERT_FATAL(data != NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        fill(data, 150000, 1, i);
+        snprintf(name, sizeof name, "www/haste/%u.css", i);
+        put_bytes(name, data, 150000);
+        snprintf(name, sizeof name, "www/haste/%u/index.html", i);
+        put_bytes(name, data, i < 2 ? 150000 : 100 * i);
+    }
+    put("www/haste/picture.png", "a picture");
+    prepare("error_page 404 /haste/0/index.html; location /haste/ { prebuilt on; }");
+    CU_ASSERT_FATAL(make(&quick, NULL, false, IMAGE_QUICK) == 0 && quick.put_off > 0);
+    CU_ASSERT_FATAL(make(&anew, NULL, false, IMAGE_THOROUGH) == 0 && anew.put_off == 0);
+    /* Half of the next version of the site. */
+    put("www/haste/0.css", "");
+    put("www/haste/new.css", long_text());
+    drop_directory("www/haste/1");
+    CU_ASSERT(make(&fine, &quick, true, IMAGE_SHARE) == 0 && fine.put_off == 0);
+    CU_ASSERT(files_read == 0 && alike(&fine, &anew));
+    CU_ASSERT(make(&idle, &fine, true, IMAGE_SHARE) == 0 && idle.unchanged);
+    drop_directory("www/haste");
+    unmake(&quick);
+    unmake(&anew);
+    unmake(&fine);
+    unmake(&idle);
+    free(data);
 }
 
 /* What has not changed is not read, nor compressed, nor written. */
@@ -268,25 +301,25 @@ static void test_unchanged(void)
 
     prepare("prebuilt on;");
     clock_ahead = 10;
-    CU_ASSERT_FATAL(make(&first, NULL, false, true) == 0);
+    CU_ASSERT_FATAL(make(&first, NULL, false, IMAGE_THOROUGH) == 0);
     CU_ASSERT(files_read > 10 && threads_started > 0 && !first.unchanged);
-    CU_ASSERT(make(&next, &first, true, true) == 0);
+    CU_ASSERT(make(&next, &first, true, IMAGE_THOROUGH) == 0);
     CU_ASSERT(next.unchanged && next.size == 0 && files_read == 0 && threads_started == 0);
     /* The same with the heads made anew. */
-    CU_ASSERT(make(&next, &first, false, true) == 0);
+    CU_ASSERT(make(&next, &first, false, IMAGE_THOROUGH) == 0);
     CU_ASSERT(next.unchanged && next.size == 0 && files_read == 0 && threads_started == 0);
     /* Only the change time is another one: the bytes decide. */
     snprintf(path, sizeof path, "%s/www/index.html", dir);
     CU_ASSERT(chmod(path, 0600) == 0);
-    CU_ASSERT(make(&next, &first, true, true) == 0);
+    CU_ASSERT(make(&next, &first, true, IMAGE_THOROUGH) == 0);
     CU_ASSERT(next.unchanged && files_read == 1 && threads_started == 0);
     CU_ASSERT(chmod(path, 0644) == 0);
     unmake(&first);
     /* Files that were young when the image was begun may have changed without a trace. */
     clock_ahead = 0;
     put("www/young.html", "young");
-    CU_ASSERT_FATAL(make(&first, NULL, false, true) == 0);
-    CU_ASSERT(make(&next, &first, true, true) == 0);
+    CU_ASSERT_FATAL(make(&first, NULL, false, IMAGE_THOROUGH) == 0);
+    CU_ASSERT(make(&next, &first, true, IMAGE_THOROUGH) == 0);
     CU_ASSERT(next.unchanged && files_read > 0);
     unmake(&first);
 }
@@ -340,15 +373,15 @@ static void test_incremental(void)
     put("www/change/c.css", long_text() + 5000);
     put("www/change/d.css", "plain");
     prepare("prebuilt on;");
-    CU_ASSERT_FATAL(make(&last, NULL, false, true) == 0);
+    CU_ASSERT_FATAL(make(&last, NULL, false, IMAGE_THOROUGH) == 0);
     for (int step = 0; step < 7; step++) {
         change(step);
-        CU_ASSERT_FATAL(make(&next, &last, true, true) == 0);
+        CU_ASSERT_FATAL(make(&next, &last, true, IMAGE_THOROUGH) == 0);
         SUITE_CHECK(!next.unchanged && files_read == (step != 4), "step %d: %u files read", step,
                     files_read);
-        SUITE_CHECK((threads_started > 0) == (step != 2 && step != 4 && step != 6), "step %d",
-                    step);
-        CU_ASSERT_FATAL(make(&anew, NULL, false, true) == 0);
+        /* A file that was moved or copied is known by its bytes. */
+        SUITE_CHECK((threads_started > 0) == (step < 2), "step %d", step);
+        CU_ASSERT_FATAL(make(&anew, NULL, false, IMAGE_THOROUGH) == 0);
         SUITE_CHECK(alike(&next, &anew), "step %d", step);
         unmake(&anew);
         unmake(&last);
@@ -356,10 +389,10 @@ static void test_incremental(void)
     }
     for (size_t i = 1; i < sizeof confs / sizeof confs[0]; i++) {
         prepare(confs[i]);
-        CU_ASSERT_FATAL(make(&next, &last, false, true) == 0);
+        CU_ASSERT_FATAL(make(&next, &last, false, IMAGE_THOROUGH) == 0);
         /* From the last but one nothing of pages is left to be taken over. */
         SUITE_CHECK(i == 4 || (files_read == 0 && threads_started == 0), "%s", confs[i]);
-        CU_ASSERT_FATAL(make(&anew, NULL, false, true) == 0);
+        CU_ASSERT_FATAL(make(&anew, NULL, false, IMAGE_THOROUGH) == 0);
         SUITE_CHECK(alike(&next, &anew), "%s", confs[i]);
         unmake(&anew);
         unmake(&last);
@@ -367,6 +400,101 @@ static void test_incremental(void)
     }
     unmake(&last);
     clock_ahead = 0;
+}
+
+/* Of equal files one is compressed, and none if the earlier image has such a file anywhere. */
+static void test_twins(void)
+{
+    static const char *const names[] = { "a.css", "b.css", "c.wasm", "d.html", "sub/e.js" };
+    struct made first, next, anew;
+    char name[64], from[128], to[128];
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(name, sizeof name, "www/twins/%s", names[i]);
+        put(name, long_text() + 400);
+    }
+    prepare("location /twins/ { types { text/html html; text/css css js; application/wasm wasm; }"
+            " prebuilt on; }");
+    clock_ahead = 10;
+    CU_ASSERT_FATAL(make(&first, NULL, false, IMAGE_THOROUGH) == 0);
+    /* For brotli, wasm is something else than text. */
+    SUITE_CHECK(compressed == 2, "%u", compressed);
+    /* A directory that was moved, a file that was renamed, one that was copied. */
+    snprintf(from, sizeof from, "%s/www/twins/sub", dir);
+    snprintf(to, sizeof to, "%s/www/twins/moved", dir);
+    CU_ASSERT(rename(from, to) == 0);
+    snprintf(from, sizeof from, "%s/www/twins/b.css", dir);
+    snprintf(to, sizeof to, "%s/www/twins/z.css", dir);
+    CU_ASSERT(rename(from, to) == 0);
+    put("www/twins/0.html", long_text() + 400);
+    CU_ASSERT_FATAL(make(&next, &first, true, IMAGE_THOROUGH) == 0);
+    SUITE_CHECK(compressed == 0 && threads_started == 0, "%u", compressed);
+    CU_ASSERT_FATAL(make(&anew, NULL, false, IMAGE_THOROUGH) == 0);
+    CU_ASSERT(alike(&next, &anew));
+    unmake(&anew);
+    unmake(&first);
+    /* Two that are new and equal, and one that is like others, but not of their kind. */
+    put("www/twins/new.html", long_text() + 500);
+    put("www/twins/new.js", long_text() + 500);
+    put("www/twins/0.wasm", long_text() + 400);
+    CU_ASSERT_FATAL(make(&first, &next, true, IMAGE_THOROUGH) == 0);
+    SUITE_CHECK(compressed == 2, "%u", compressed);
+    CU_ASSERT_FATAL(make(&anew, NULL, false, IMAGE_THOROUGH) == 0);
+    SUITE_CHECK(compressed == 3, "%u", compressed);
+    CU_ASSERT(alike(&first, &anew));
+    unmake(&anew);
+    unmake(&next);
+    unmake(&first);
+    clock_ahead = 0;
+    drop_directory("www/twins");
+}
+
+/* Bodies wait for equal ones within bounds: not the largest ones, and not for ever. */
+static void test_twins_bounds(void)
+{
+    static const struct {
+        const char *name;
+        size_t mib;
+        char first;
+    } files[] = {
+        { "a0", 8, '0' }, { "a1", 8, '1' }, { "a2", 8, '2' }, { "a3", 8, '3' }, { "a4", 8, '4' },
+        { "b0", 8, '0' }, { "b4", 8, '4' }, { "c0", 9, '0' }, { "c1", 9, '0' }
+    };
+    char name[64], *data = malloc(9u << 20);
+    struct made made;
+
+    CU_ASSERT_FATAL(data != NULL);
+    memset(data, 'a', 9u << 20);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        data[0] = files[i].first;
+        snprintf(name, sizeof name, "www/bounds/%s.css", files[i].name);
+        put_bytes(name, data, files[i].mib << 20);
+    }
+    free(data);
+    prepare("location /bounds/ { prebuilt on; prebuilt_max_file 9m; }");
+    CU_ASSERT_FATAL(make(&made, NULL, false, IMAGE_QUICK) == 0);
+    /* "a0" was forgotten for "a4", which was there for "b4". */
+    SUITE_CHECK(compressed == 8, "%u", compressed);
+    unmake(&made);
+    drop_directory("www/bounds");
+}
+
+/* The page table gets an image in slices, and then there is no more to do. */
+static void test_warm(void)
+{
+    const struct image_version *v;
+    unsigned slices = 0;
+
+    CU_ASSERT(serve("prebuilt on;") == 0);
+    v = config->servers->image->current;
+    CU_ASSERT(v->warmed == 0);
+    while (images_warm(config, 4096))
+        slices++;
+    /* A kernel that cannot do it is asked once. */
+    CU_ASSERT((slices == 0 && v->warmed == UINT64_MAX)
+              || (slices >= v->warmed / 4096 && slices <= v->size / 4096 + 3));
+    CU_ASSERT(slices == 0 || v->warmed + 16384 > v->size);
+    CU_ASSERT(!images_warm(config, 4096) && get("/index.html", "") == 200 && from_image());
 }
 
 /* An image that would be too large is refused, and its host is served from disk. */
@@ -414,8 +542,11 @@ int main(void)
     CU_TestInfo tests[] = {
         { "determinism", test_determinism }, { "variants", test_variants },
         { "window", test_window },
-        { "threads", test_threads }, { "quick", test_quick }, { "unchanged", test_unchanged },
-        { "incremental", test_incremental }, { "too large", test_too_large },
+        { "threads", test_threads }, { "quick", test_quick },
+        { "refined", test_refined }, { "unchanged", test_unchanged },
+        { "incremental", test_incremental }, { "twins", test_twins },
+        { "bounds of twins", test_twins_bounds }, { "too large", test_too_large },
+        { "warm", test_warm },
         { "wishes", test_wishes }, { "unfinished", test_unfinished }, CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {

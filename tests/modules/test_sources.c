@@ -135,8 +135,8 @@ static void test_image_again(void)
     struct made first, second;
 
     CU_ASSERT(serve("prebuilt on; prebuilt_source site.slv;") == 0);
-    CU_ASSERT(make(&first, NULL, true, true) == 0 && !first.unchanged);
-    CU_ASSERT(make(&second, &first, true, true) == 0 && second.unchanged && !second.base);
+    CU_ASSERT(make(&first, NULL, true, IMAGE_THOROUGH) == 0 && !first.unchanged);
+    CU_ASSERT(make(&second, &first, true, IMAGE_THOROUGH) == 0 && second.unchanged && !second.base);
     unmake(&second);
     unmake(&first);
 }
@@ -318,13 +318,14 @@ static void test_git_again(void)
     new_repository("again.git", true);
     commit("main", small_tree("one"), COMMITTED);
     CU_ASSERT(serve("prebuilt on; prebuilt_source git:again.git#main;") == 0);
-    CU_ASSERT(make(&first, NULL, true, true) == 0 && !first.unchanged);
-    CU_ASSERT(make(&second, &first, true, true) == 0 && second.unchanged);
+    CU_ASSERT(make(&first, NULL, true, IMAGE_THOROUGH) == 0 && !first.unchanged);
+    CU_ASSERT(make(&second, &first, true, IMAGE_THOROUGH) == 0 && second.unchanged);
     unmake(&second);
     commit("main", small_tree("two"), COMMITTED + 60);
     close_repository();
     /* In haste and beyond what haste allows, variants are there that were made before. */
-    CU_ASSERT(make(&third, &first, true, false) == 0 && !third.unchanged && third.put_off == 0);
+    CU_ASSERT(make(&third, &first, true, IMAGE_QUICK) == 0 && !third.unchanged);
+    CU_ASSERT(third.put_off == 0);
     CU_ASSERT(snapshot_find(&third.snapshot, STR("/long.html"))->modified == COMMITTED + 60);
     CU_ASSERT(memcmp(variant(&first, "/long.html", CODING_BR)->hash,
                      variant(&third, "/long.html", CODING_BR)->hash, 16) == 0);

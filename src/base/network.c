@@ -1,7 +1,9 @@
 /*
- * rule.c - addresses and networks.
+ * network.c - addresses and networks as configurations name them.
  */
-#include "rule.h"
+#include <selvage/network.h>
+
+#include "base/check.h"
 
 #include <arpa/inet.h>
 
@@ -38,8 +40,7 @@ static bool clear_host_bits(uint8_t *ip, unsigned length, unsigned bits)
     return cut;
 }
 
-/* Reads a rule's address. */
-int access_rule_parse(struct str text, struct access_rule *out, bool *cut)
+int slv_network_parse(struct str text, struct slv_network *out, bool *cut)
 {
     const char *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
     size_t n = slash ? (size_t)(slash - text.p) : text.n;
@@ -47,19 +48,16 @@ int access_rule_parse(struct str text, struct access_rule *out, bool *cut)
     unsigned length = 4;
 
     *cut = false;
-    *out = (struct access_rule){ .kind = RULE_ALL };
-    if (str_eq(text, STR("all")))
-        return 0;
-    out->kind = RULE_UNIX;
+    *out = (struct slv_network){ .kind = SLV_NETWORK_UNIX };
     if (str_eq(text, STR("unix:")))
         return 0;
     if (n == 0 || n >= sizeof address || memchr(text.p, '\0', n))
         return -1;
     memcpy(address, text.p, n);
     address[n] = '\0';
-    out->kind = RULE_V4;
+    out->kind = SLV_NETWORK_V4;
     if (inet_pton(AF_INET, address, out->ip) != 1) {
-        out->kind = RULE_V6;
+        out->kind = SLV_NETWORK_V6;
         length = 16;
         if (inet_pton(AF_INET6, address, out->ip) != 1)
             return -1;
@@ -67,10 +65,11 @@ int access_rule_parse(struct str text, struct access_rule *out, bool *cut)
     out->bits = length * 8;
     if (slash && parse_bits(str_from(text, n + 1), length * 8, &out->bits) != 0)
         return -1;
-    if (out->kind == RULE_V6 && out->bits >= 96 && memcmp(out->ip, mapped, sizeof mapped) == 0) {
+    if (out->kind == SLV_NETWORK_V6 && out->bits >= 96
+        && memcmp(out->ip, mapped, sizeof mapped) == 0) {
         memmove(out->ip, out->ip + 12, 4);
         memset(out->ip + 4, 0, 12);
-        out->kind = RULE_V4;
+        out->kind = SLV_NETWORK_V4;
         out->bits -= 96;
         length = 4;
     }
@@ -78,20 +77,19 @@ int access_rule_parse(struct str text, struct access_rule *out, bool *cut)
     return 0;
 }
 
-/* Matches a peer. */
-bool access_rule_matches(const struct access_rule *rule, const uint8_t ip[16], int length)
+bool slv_network_has(const struct slv_network *network, const uint8_t ip[16], int length)
 {
-    unsigned bytes = rule->bits / 8, rest = rule->bits % 8;
+    unsigned bytes = network->bits / 8, rest = network->bits % 8;
 
-    if (rule->kind == RULE_ALL)
-        return true;
-    if (rule->kind == RULE_UNIX)
+    AN(bytes <= sizeof network->ip);
+    if (network->kind == SLV_NETWORK_UNIX)
         return length == 0;
     if (length == 16 && memcmp(ip, mapped, sizeof mapped) == 0) {
         ip += 12;
         length = 4;
     }
-    if (length != (rule->kind == RULE_V4 ? 4 : 16) || memcmp(rule->ip, ip, bytes) != 0)
+    if (length != (network->kind == SLV_NETWORK_V4 ? 4 : 16)
+        || memcmp(network->ip, ip, bytes) != 0)
         return false;
-    return rest == 0 || ((rule->ip[bytes] ^ ip[bytes]) >> (8 - rest)) == 0;
+    return rest == 0 || ((network->ip[bytes] ^ ip[bytes]) >> (8 - rest)) == 0;
 }

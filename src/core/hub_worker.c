@@ -1,0 +1,262 @@
+/*
+ * hub_worker.c - the hub in a worker: who listens here, and the functions of <selvage/hub.h>.
+ */
+#include "core/hub_worker.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+/* Subscribers woken in one turn of the loop, so that others have theirs in between. */
+#define WAKE_MAX 512
+
+/* Readings remembered within a turn; a power of two. */
+#define READINGS 64
+
+/* Those of this worker who listen to a channel. */
+struct listeners {
+    unsigned magic;
+#define LISTENERS_MAGIC 0x115e7e42u
+    struct link link;              /* among those that have some to be woken */
+    struct link idle, waiting;     /* subscribers; those to be woken */
+};
+
+/*
+ * What came of reading behind a place in this turn. Most subscribers of a channel are at the same
+ * place, and what the first one reads is pinned.
+ */
+struct reading {
+    uint64_t turn;
+    struct hub_place from, to;
+    enum slv_hub_read result;
+    struct slv_hub_message message;
+};
+
+static struct hub *hub;
+static const struct hub_bounds *bounds;
+static struct listeners **by_channel; /* from the heap, made when somebody listens first */
+static size_t channel_room;
+static struct link rousing = { &rousing, &rousing };
+static struct reading readings[READINGS];
+static uint64_t turn = 1;
+
+static const struct hub_backend memory = {
+    .name = "memory",
+    .publish = hub_publish,
+    .join = hub_join,
+    .leave = hub_leave,
+};
+static const struct hub_backend *const backend = &memory;
+
+_Static_assert(sizeof(struct hub_place) == sizeof(((struct slv_hub_subscriber *)0)->place),
+               "a place has its room in a subscriber");
+_Static_assert(sizeof(struct link) == sizeof(((struct slv_hub_subscriber *)0)->links),
+               "a link has its room in a subscriber");
+
+/* A subscriber's place. */
+static struct hub_place *place_of(struct slv_hub_subscriber *s)
+{
+    return (struct hub_place *)(void *)s->place;
+}
+
+/* A subscriber's link. */
+static struct link *link_of(struct slv_hub_subscriber *s)
+{
+    return (struct link *)(void *)s->links;
+}
+
+/* It has been entered, and not been let go. */
+static bool is_entered(const struct slv_hub_subscriber *s)
+{
+    return s->links[0] != NULL;
+}
+
+/* Milliseconds since 1970. */
+static int64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void hub_use(struct hub *h, const struct hub_bounds *history)
+{
+    AN(hub == NULL && h != NULL && history != NULL);
+    hub = h;
+    bounds = history;
+}
+
+void hub_unuse(void)
+{
+    for (size_t i = 0; i < channel_room; i++) {
+        if (!by_channel[i])
+            continue;
+        CHECK_OBJ(by_channel[i], LISTENERS_MAGIC);
+        AN(list_empty(&by_channel[i]->idle) && list_empty(&by_channel[i]->waiting));
+        list_remove(&by_channel[i]->link);
+        free(by_channel[i]);
+    }
+    free(by_channel);
+    by_channel = NULL;
+    channel_room = 0;
+    hub = NULL;
+}
+
+/* ---- News ------------------------------------------------------------------------------------ */
+
+/* Moves all of a list to the end of another. */
+static void move_all(struct link *from, struct link *to)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    list_init(from);
+}
+
+/* hub_take_news(): all who listen to a channel are to be woken, again where they have been. */
+static void note_news(void *arg, unsigned channel)
+{
+    struct listeners *l = channel < channel_room ? by_channel[channel] : NULL;
+
+    (void)arg;
+    if (!l)
+        return;
+    CHECK_OBJ(l, LISTENERS_MAGIC);
+    move_all(&l->idle, &l->waiting);
+    list_remove(&l->link);
+    list_add(&rousing, &l->link);
+}
+
+void hub_woken(void *arg)
+{
+    unsigned left = WAKE_MAX;
+
+    AN(arg == hub);
+    hub_take_news(hub, note_news, NULL);
+    while (left && !list_empty(&rousing)) {
+        struct listeners *l = LIST_ITEM(rousing.next, struct listeners, link);
+        struct link *at = l->waiting.next;
+
+        if (list_empty(&l->waiting)) {
+            list_remove(&l->link);
+            continue;
+        }
+        list_remove(at);
+        list_add(&l->idle, at);
+        struct slv_hub_subscriber *s = LIST_ITEM(at, struct slv_hub_subscriber, links);
+
+        s->news(s);
+        left--;
+    }
+    if (!list_empty(&rousing))
+        hub_wake_again(hub);
+}
+
+void hub_turn_over(void)
+{
+    if (!hub)
+        return;
+    hub_rest(hub);
+    turn++;
+}
+
+/* ---- For modules ----------------------------------------------------------------------------- */
+
+enum slv_hub_result slv_hub_publish(const struct slv_hub_post *post, uint64_t *id)
+{
+    enum slv_hub_result result = hub ? backend->publish(hub, post, bounds, now(), id)
+                                     : SLV_HUB_OFF;
+
+    metrics_add(result == SLV_HUB_OK ? COUNTER_PUBLISHED : COUNTER_PUBLISH_REFUSED, 1);
+    return result;
+}
+
+/* Those who listen to a channel, with room for the first. */
+static struct listeners *listeners_of(uint64_t channel)
+{
+    struct listeners *l;
+
+    if (channel >= channel_room) {
+        size_t room = channel_room ? channel_room * 2 : 64;
+
+        while (channel >= room)
+            room *= 2;
+        by_channel = mem_resize(by_channel, room, sizeof(void *));
+        memset(by_channel + channel_room, 0, (room - channel_room) * sizeof(void *));
+        channel_room = room;
+    }
+    if (!by_channel[channel]) {
+        l = by_channel[channel] = mem_zalloc(sizeof *l);
+        l->magic = LISTENERS_MAGIC;
+        list_init(&l->link);
+        list_init(&l->idle);
+        list_init(&l->waiting);
+    }
+    return by_channel[channel];
+}
+
+enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s, struct str channel,
+                                      uint64_t after, unsigned most)
+{
+    enum slv_hub_result result = SLV_HUB_OFF;
+
+    AN(s->news != NULL && !is_entered(s));
+    if (hub)
+        result = backend->join(hub, channel, after, most, bounds, now(), place_of(s));
+    if (result != SLV_HUB_OK)
+        return result;
+    /* Nobody may have been told of what was published since others last looked in this turn. */
+    turn++;
+    metrics_add(COUNTER_SUBSCRIBED, 1);
+    list_add(&listeners_of(place_of(s)->channel)->idle, link_of(s));
+    return SLV_HUB_OK;
+}
+
+void slv_hub_unsubscribe(struct slv_hub_subscriber *s)
+{
+    if (!is_entered(s))
+        return;
+    backend->leave(hub, place_of(s));
+    list_remove(link_of(s));
+    s->links[0] = s->links[1] = NULL;
+}
+
+enum slv_hub_read slv_hub_next(struct slv_hub_subscriber *s, struct slv_hub_message *m)
+{
+    struct hub_place *place = place_of(s);
+    struct reading *r = &readings[(place->id ^ place->channel * 7) % READINGS];
+
+    AN(is_entered(s));
+    if (r->turn != turn || r->from.channel != place->channel || r->from.id != place->id) {
+        r->from = r->to = *place;
+        r->result = hub_next(hub, &r->to, &r->message);
+        r->turn = turn;
+    }
+    *place = r->to;
+    if (r->result == SLV_HUB_MESSAGE)
+        *m = r->message;
+    return r->result;
+}
+
+uint64_t slv_hub_position(const struct slv_hub_subscriber *s)
+{
+    return ((const struct hub_place *)(const void *)s->place)->id;
+}
+
+uint64_t slv_hub_lag(struct slv_hub_subscriber *s)
+{
+    AN(is_entered(s));
+    return hub_lag(hub, place_of(s));
+}
+
+enum slv_hub_result slv_hub_presence(struct str channel, struct slv_hub_presence *out)
+{
+    return hub ? hub_presence(hub, channel, bounds, now(), out) : SLV_HUB_OFF;
+}

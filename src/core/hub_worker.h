@@ -1,0 +1,38 @@
+/*
+ * hub_worker.h - the hub in a worker: who listens here, and the functions of <selvage/hub.h>.
+ */
+#ifndef SLV_HUB_WORKER_H
+#define SLV_HUB_WORKER_H
+
+#include "core/hub.h"
+
+/*
+ * Who takes what is published to the logs, and lets subscribers into them. The one there is keeps
+ * everything on this machine.
+ */
+struct hub_backend {
+    const char *name;
+    enum slv_hub_result (*publish)(struct hub *h, const struct slv_hub_post *post,
+                                   const struct hub_bounds *bounds, int64_t now, uint64_t *id);
+    enum slv_hub_result (*join)(struct hub *h, struct str name, uint64_t after, unsigned most,
+                                const struct hub_bounds *bounds, int64_t now,
+                                struct hub_place *place);
+    void (*leave)(struct hub *h, const struct hub_place *place);
+};
+
+/*
+ * From now on the functions for modules work on this hub, in which the process has taken its seat.
+ * Both must outlive hub_unuse().
+ */
+void hub_use(struct hub *h, const struct hub_bounds *bounds);
+
+/* They refuse from now on; there must be no subscriber left. */
+void hub_unuse(void);
+
+/* hub_wake_fd() is readable: wakes subscribers that have news. arg: the hub. */
+void hub_woken(void *arg);
+
+/* The worker is about to wait: what was read may be overwritten. */
+void hub_turn_over(void);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * tls_ssl.h - between the files of TLS: the only header that includes OpenSSL.
+ */
+#ifndef SLV_TLS_SSL_H
+#define SLV_TLS_SSL_H
+
+#include "io/tls.h"
+#include "io/tls_tickets.h"
+
+#include <openssl/ssl.h>
+
+/* Plaintext that is encrypted at a time, and sent with one call. */
+#define TLS_BATCH ((size_t)128 * 1024)
+
+/* The longest record's plaintext, and what is read at a time: its plaintext fits a scratch. */
+#define TLS_RECORD_MAX ((size_t)16 * 1024)
+#define TLS_READ_MAX ((size_t)46 * 1024)
+
+struct tls_context {
+    unsigned magic;
+#define TLS_CONTEXT_MAGIC 0x715c0de7u
+    SSL_CTX *ctx;
+    enum tls_verify verify;
+    bool reject;                   /* ssl_reject_handshake */
+    size_t record_max;             /* ssl_buffer_size */
+    const char *curves;
+    const char *ciphersuites;      /* of TLS 1.3, where ssl_conf_command sets them; or NULL */
+    struct tls_ticket_key *ticket_keys; /* from files, the first encrypts; NULL: those of all */
+    size_t ticket_key_count;
+    uint8_t seed[32];              /* by what is equal in contexts with equal rules for clients */
+};
+
+enum tls_stage {
+    TLS_WAITS,                     /* nothing has come yet: there is no SSL object */
+    TLS_SHAKES,
+    TLS_OPEN,
+    TLS_OVER                       /* failed, or said goodbye: nothing is encrypted any more */
+};
+
+struct tls {
+    unsigned magic;
+#define TLS_MAGIC 0x715715e1u
+    enum tls_stage stage;
+    SSL *ssl;
+    const struct listen_addr *at;
+    const struct server *server;   /* the fallback of at until the client has named another */
+    ms_t deadline;                 /* of the handshake */
+    char *rest;                    /* ciphertext that the socket has not taken; NULL: none */
+    size_t rest_size, rest_sent;
+    size_t ahead;                  /* bytes at the front of the output queue that are in rest */
+    uint64_t wrote;                /* ms: when it last encrypted, by the coarse clock */
+    uint32_t flight;               /* bytes since it began to write, or was idle for a second */
+    uint8_t why;                   /* enum close_reason, of a failure */
+    bool shaken;                   /* the handshake came to a good end */
+    bool rejected;                 /* by ssl_reject_handshake */
+    bool logged;                   /* why it failed */
+};
+
+/* What connections share. The bytes that OpenSSL is to read are in_at, in_left. */
+struct tls_worker {
+    BIO_METHOD *method;
+    BIO *bio;
+    char *in, *record, *file;
+    const char *in_at;
+    size_t in_left;
+    char *out;                     /* what OpenSSL has written */
+    size_t out_size, out_room;
+};
+extern struct tls_worker tls_worker;
+
+/* ---- tls.c ---------------------------------------------------------------------------------- */
+
+/* The first bytes, in tls_worker.in, are those of a handshake: makes the SSL object. */
+void tls_begin(struct tls *t);
+
+enum tls_took { TLS_TOOK, TLS_TOOK_END, TLS_TOOK_FAILED };
+
+/*
+ * Takes all of tls_worker.in_at: shakes hands, decrypts what follows into buf. *got: bytes of it.
+ * END: the peer has said that it sends no more. FAILED: t->why says why. What is to be sent is in
+ * tls_worker.out.
+ */
+enum tls_took tls_take(struct tls *t, const struct conn *c, char *buf, size_t room, size_t *got);
+
+/*
+ * Encrypts from the front of the spans into tls_worker.out, at most TLS_BATCH bytes. Returns how
+ * many; -1: it failed.
+ */
+ssize_t tls_put(struct tls *t, const struct iovec *iov, size_t count);
+
+/* close_notify into tls_worker.out, if one is due. */
+void tls_goodbye(struct tls *t);
+
+/* ---- tls_select.c --------------------------------------------------------------------------- */
+
+/* Sets the callbacks of a context: which host is asked for, which protocol, tickets. */
+void tls_set_callbacks(SSL_CTX *ctx);
+
+/* ---- tls_cert.c ----------------------------------------------------------------------------- */
+
+/* Reads a pair into a context. 0, or -1 after messages. passwords: NUL-terminated, or NULL. */
+struct tls_passwords {
+    char *text;                    /* lines, from the heap; wiped by its owner */
+    size_t size;
+};
+int tls_load_pair(struct conf *conf, SSL_CTX *ctx, const struct tls_word *certificate,
+                  const struct tls_word *key, const struct tls_passwords *passwords);
+
+/*
+ * A whole file in memory from OPENSSL_malloc(), which the caller wipes and frees; NULL after a
+ * message that begins with "cannot load WHAT".
+ */
+char *tls_read_file(struct conf *conf, const struct tls_word *file, const char *what, size_t *size);
+
+/* The first error that OpenSSL has noted since the last call, in words; the others are dropped. */
+const char *tls_reason(void);
+
+#endif

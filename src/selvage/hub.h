@@ -1,0 +1,110 @@
+/*
+ * hub.h - channels: messages go in once, and come out wherever somebody listens.
+ *
+ * A channel has a name and a log of messages with ids that count up by one. All workers share the
+ * logs, and they outlive workers and reloads. A subscriber has a place in the log and moves on at
+ * its own pace: what it reads lies in shared memory already framed for WebSocket (RFC 6455) and for
+ * server-sent events, and is valid until the worker waits for events again. So bytes are not copied
+ * unless a socket is full.
+ */
+#ifndef SELVAGE_HUB_H
+#define SELVAGE_HUB_H
+
+#include <selvage/request.h>
+
+/* Longest name of a channel, and of an event. */
+#define SLV_HUB_NAME_MAX 128
+#define SLV_HUB_EVENT_MAX 64
+
+enum slv_hub_kind { SLV_HUB_TEXT, SLV_HUB_BINARY };
+
+/* What became of a publication or a subscription. */
+enum slv_hub_result {
+    SLV_HUB_OK,
+    SLV_HUB_BAD_NAME,              /* see slv_hub_name_ok() */
+    SLV_HUB_BAD_TEXT,              /* text is not UTF-8, or the event's name is none */
+    SLV_HUB_TOO_LARGE,             /* for the memory of the hub */
+    SLV_HUB_TOO_FAST,              /* more messages a second than were allowed */
+    SLV_HUB_FULL,                  /* no room for another channel, or a worker lags far behind */
+    SLV_HUB_OFF                    /* there is no hub, or no seat in it for this worker */
+};
+
+/* Letters, digits and any of -_.~:/@+=, in 1 to SLV_HUB_NAME_MAX bytes. */
+SLV_API bool slv_hub_name_ok(struct str channel);
+
+/* What is published. Views are read before slv_hub_publish() returns. */
+struct slv_hub_post {
+    struct str channel;
+    enum slv_hub_kind kind;
+    struct str data;
+    struct str event;              /* the name of the event; may be empty */
+    unsigned rate;                 /* messages a second that the channel may take; 0: any */
+};
+
+/* Puts a message into the log of a channel and tells all who listen. *id: the number it got. */
+SLV_API enum slv_hub_result slv_hub_publish(const struct slv_hub_post *post, uint64_t *id);
+
+/* A message. Views are valid until the worker waits for events again. */
+struct slv_hub_message {
+    uint64_t id;
+    int64_t time;                  /* milliseconds since 1970 */
+    enum slv_hub_kind kind;
+    struct str data;
+    struct str event;
+    struct str frame;              /* an unmasked WebSocket frame, whole */
+    struct str sse;                /* an event of an event stream; binary data in base64 */
+    struct str chunk;              /* the same as one chunk of the chunked coding */
+};
+
+/* Where a subscription begins. */
+#define SLV_HUB_ALL UINT64_C(0)    /* with the oldest message that the history has */
+#define SLV_HUB_NOW UINT64_MAX     /* with the next message */
+
+/*
+ * A subscriber: embedded in a struct of the module's, which fills news and leaves the rest alone.
+ * news() says that there may be something to read; it is called out of the blue, outside of the
+ * turns of connections, so it should do no more than slv_wake().
+ */
+struct slv_hub_subscriber {
+    void (*news)(struct slv_hub_subscriber *s);
+    void *links[2];
+    uint64_t place[4];
+};
+
+/*
+ * Subscribes to a channel, behind the message with the id "after" or where a constant says.
+ * most: subscribers that the channel may have, or else it is SLV_HUB_FULL; 0: any number.
+ */
+SLV_API enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s, struct str channel,
+                                              uint64_t after, unsigned most);
+
+/* Ends it. Harmless where the subscription has failed or has been ended. */
+SLV_API void slv_hub_unsubscribe(struct slv_hub_subscriber *s);
+
+enum slv_hub_read {
+    SLV_HUB_NOTHING,               /* it has read everything */
+    SLV_HUB_MESSAGE,
+    SLV_HUB_GAP                    /* messages were lost; the next one is the oldest that is left */
+};
+
+/* Reads the next message. */
+SLV_API enum slv_hub_read slv_hub_next(struct slv_hub_subscriber *s, struct slv_hub_message *m);
+
+/* The id of the last message that it has read, or behind which it began. */
+SLV_API uint64_t slv_hub_position(const struct slv_hub_subscriber *s);
+
+/* Bytes of data that it has not read yet. */
+SLV_API uint64_t slv_hub_lag(struct slv_hub_subscriber *s);
+
+struct slv_hub_presence {
+    uint64_t subscribers;          /* of all workers */
+    uint64_t messages;             /* in the history */
+    uint64_t bytes;                /* of data, in the history */
+    uint64_t last_id;              /* of the last message ever; ids begin behind the one it has
+                                      before its first */
+};
+
+/* What a channel has. A channel that nobody has used yet has nothing. */
+SLV_API enum slv_hub_result slv_hub_presence(struct str channel, struct slv_hub_presence *out);
+
+#endif

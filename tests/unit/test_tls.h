@@ -1,0 +1,11 @@
+/*
+ * test_tls.h - the suites of test_tls.
+ */
+#ifndef SLV_TEST_TLS_H
+#define SLV_TEST_TLS_H
+
+#include "suite.h"
+
+extern CU_TestInfo tls_conf_tests[];
+
+#endif
