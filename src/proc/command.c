@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "core/figures.h"
 #include "core/version.h"
 
 #include <stdarg.h>
@@ -199,45 +200,27 @@ static const char *label(struct str text, char *room, size_t size)
     return room;
 }
 
-/* The number of the image of each host. */
-static void print_images(struct master *m, struct control_client *client)
+/* Tells one figure. */
+static void print_figure(void *arg, const struct slv_figure *f)
 {
-    const struct config *config = m->serving->config;
+    struct control_client *client = arg;
     char room[1024];
 
-    print(client, "# HELP selvage_prebuilt_generation Number of the image of a host.");
-    print(client, "# TYPE selvage_prebuilt_generation gauge");
-    for (const struct slv_image *i = images_next(config, NULL); i; i = images_next(config, i))
-        print(client, "selvage_prebuilt_generation{host=\"%s\"} %llu",
-              label(i->name, room, sizeof room),
-              (unsigned long long)(i->current ? i->current->number : 0));
+    if (f->help) {
+        print(client, "# HELP selvage_%s %s", f->name, f->help);
+        print(client, "# TYPE selvage_%s %s", f->name, f->gauge ? "gauge" : "counter");
+    }
+    if (f->label)
+        print(client, "selvage_%s{%s=\"%s\"} %llu", f->name, f->label,
+              label(f->value_of_label, room, sizeof room), (unsigned long long)f->value);
+    else
+        print(client, "selvage_%s %llu", f->name, (unsigned long long)f->value);
 }
 
 /* metrics */
 static void metrics(struct master *m, struct control_client *client)
 {
-    struct metrics sum;
-
-    metrics_sum(&sum);
-    for (size_t i = 0; i < COUNTER_COUNT; i++) {
-        print(client, "# HELP selvage_%s %s", metrics_name((enum counter)i),
-              metrics_help((enum counter)i));
-        print(client, "# TYPE selvage_%s counter", metrics_name((enum counter)i));
-        print(client, "selvage_%s %llu", metrics_name((enum counter)i),
-              (unsigned long long)sum.counter[i]);
-    }
-    print(client, "# HELP selvage_connections_closed_total Connections that have ended.");
-    print(client, "# TYPE selvage_connections_closed_total counter");
-    for (size_t i = 1; i < CLOSE_COUNT; i++)
-        print(client, "selvage_connections_closed_total{reason=\"%s\"} %llu",
-              close_token((enum close_reason)i), (unsigned long long)sum.closed[i]);
-    print(client, "# HELP selvage_connections_open Connections that are open.");
-    print(client, "# TYPE selvage_connections_open gauge");
-    print(client, "selvage_connections_open %llu", (unsigned long long)metrics_open(&sum));
-    print(client, "# HELP selvage_generation Number of the configuration that serves.");
-    print(client, "# TYPE selvage_generation gauge");
-    print(client, "selvage_generation %lu", m->serving->number);
-    print_images(m, client);
+    figures_each(m->serving->config, print_figure, client);
     control_dismiss(client, "ok", "");
 }
 

@@ -4,11 +4,12 @@
 #include "core/module.h"
 
 extern const struct slv_module module_access, module_auth_basic, module_static,
-    module_autoindex, module_prebuilt;
+    module_autoindex, module_status, module_prebuilt;
 
 const struct slv_module *const linked_modules[] = {
     &module_access,
     &module_auth_basic,
+    &module_status,
     &module_static,
     &module_autoindex,
 #ifdef SLV_LINK_PREBUILT

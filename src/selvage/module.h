@@ -8,9 +8,9 @@
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
  *   2026-11-26  1.3  upgrade.h with slv_upgrade(), websocket.h, slv_offer(), slv_offered(); hub.h:
- *                    channels; timer.h: timers; hooks body and drain; slv_request_body(),
- *                    slv_on_end(), slv_write_chunk(), slv_cut(), slv_close_after(). Modules have to
- *                    be compiled again
+ *                    channels; timer.h: timers; status.h: figures; hooks body and drain;
+ *                    slv_request_body(), slv_on_end(), slv_write_chunk(), slv_cut(),
+ *                    slv_close_after(). Modules have to be compiled again
  *   2026-11-26  1.2  network.h: slv_network_parse(), slv_network_has(); slv_request_peer() gives
  *                    the client's address where a trusted proxy has named it
  *   2026-11-26  1.1  slv_build_afford(), slv_build_earlier(), slv_build_earlier_body(),
