@@ -149,8 +149,9 @@ static int set_early_data(struct slv_conf *cf, const struct slv_directive *d, vo
 static int set_responder(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     if (!str_starts(slv_conf_arg(cf, 1), STR("http://")))
-        return slv_conf_error(cf, 1, "invalid URL \"%.*s\" in \"ssl_stapling_responder\" directive, "
-                              "it must begin with \"http://\"", STR_ARG(slv_conf_arg(cf, 1)));
+        return slv_conf_error(cf, 1, "invalid URL \"%.*s\" in \"ssl_stapling_responder\" "
+                              "directive, it must begin with \"http://\"",
+                              STR_ARG(slv_conf_arg(cf, 1)));
     return set_word(cf, d, conf);
 }
 

@@ -19,7 +19,8 @@
 const char *tls_reason(void)
 {
     unsigned long error = ERR_get_error();
-    const char *reason = error ? ERR_reason_error_string(error) : NULL;
+    const char *reason = ERR_SYSTEM_ERROR(error) ? strerror(ERR_GET_REASON(error))
+                                                 : ERR_reason_error_string(error);
 
     ERR_clear_error();
     return reason ? reason : "no reason is given";

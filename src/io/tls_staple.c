@@ -107,7 +107,7 @@ bool tls_staple_demanded(const struct tls_pair *p)
 
 /* ---- What is said ---------------------------------------------------------------------------- */
 
-/* The signature is that of the issuer, or of whom it has empowered, and of those who are trusted. */
+/* The signature is that of the issuer, or of whom it has empowered, and these are trusted. */
 static int check_signature(const struct tls_pair *p, OCSP_BASICRESP *basic, X509 *issuer)
 {
     X509_STORE *store = X509_STORE_new();
@@ -192,17 +192,42 @@ static BIO *make_request(const struct tls_pair *p, X509 *issuer)
     return bio;
 }
 
+/*
+ * Connects. NULL: OpenSSL notes why. OSSL_HTTP_transfer() would try again and again where nobody
+ * listens.
+ */
+static BIO *connect_to(const char *host, const char *port)
+{
+    BIO *bio = BIO_new(BIO_s_connect());
+    time_t end = time(NULL) + ASK_WITHIN;
+    int rc;
+
+    AN(bio != NULL);
+    BIO_set_conn_hostname(bio, host);
+    BIO_set_conn_port(bio, port);
+    BIO_set_nbio(bio, 1);
+    while ((rc = (int)BIO_do_connect(bio)) <= 0 && BIO_should_retry(bio))
+        if (BIO_wait(bio, end, 100) <= 0)
+            break;
+    if (rc > 0)
+        return bio;
+    BIO_free_all(bio);
+    return NULL;
+}
+
 /* Sends it. The response, or NULL with why. */
 static OCSP_RESPONSE *send_request(const char *url, BIO *request, char *why, size_t size)
 {
     char *host = NULL, *port = NULL, *path = NULL;
     OCSP_RESPONSE *response = NULL;
-    BIO *answer = NULL;
+    BIO *answer = NULL, *bio = NULL;
     int ssl = 0;
 
     ERR_clear_error();
     if (OSSL_HTTP_parse_url(url, &ssl, NULL, &host, &port, NULL, &path, NULL, NULL) == 1 && !ssl)
-        answer = OSSL_HTTP_transfer(NULL, host, port, path, 0, NULL, NULL, NULL, NULL, NULL, NULL,
+        bio = connect_to(host, port);
+    if (bio)
+        answer = OSSL_HTTP_transfer(NULL, host, port, path, 0, NULL, NULL, bio, NULL, NULL, NULL,
                                     0, NULL, "application/ocsp-request", request,
                                     "application/ocsp-response", 1, RESPONSE_MAX, ASK_WITHIN, 0);
     if (answer)
@@ -210,6 +235,7 @@ static OCSP_RESPONSE *send_request(const char *url, BIO *request, char *why, siz
     if (!response)
         snprintf(why, size, "%s", tls_reason());
     BIO_free(answer);
+    BIO_free_all(bio);
     OPENSSL_free(host);
     OPENSSL_free(port);
     OPENSSL_free(path);
@@ -466,8 +492,8 @@ static int begin(struct conf *conf, struct tls_pair *p, const struct conf_node *
     }
     if (tls_staple_demanded(p) && !p->staple.der)
         conf_message(conf, SLV_LOG_WARN, place, 0, t->stapling
-                     ? "the certificate \"%s\" demands an OCSP response, and there is none yet: the "
-                     "first clients may refuse it"
+                     ? "the certificate \"%s\" demands an OCSP response, and there is none yet: "
+                     "the first clients may refuse it"
                      : "the certificate \"%s\" demands an OCSP response, but there is no "
                      "\"ssl_stapling\": clients may refuse it", file);
     return 0;

@@ -274,8 +274,8 @@ static void print_ends(struct master *m, struct control_client *client)
     const struct config *config = m->serving->config;
     char names[512], room[1024], file[512];
 
-    print(client, "# HELP selvage_certificate_not_after_seconds End of a certificate, seconds since "
-          "1970.");
+    print(client, "# HELP selvage_certificate_not_after_seconds End of a certificate, in seconds "
+          "since 1970.");
     print(client, "# TYPE selvage_certificate_not_after_seconds gauge");
     for (const struct tls_pair *p = next_certificate(config, NULL); p;
          p = next_certificate(config, p)) {
