@@ -19,7 +19,6 @@
 
 /* What a packed pair holds at most: certificates, a key, a response. */
 #define PACKED_MAX ((size_t)4 << 20)
-#define CHAIN_MAX 100
 
 /* ---- One and all ----------------------------------------------------------------------------- */
 
@@ -167,7 +166,9 @@ static int judge(const struct tls_pair *p, const struct tls_material *m, char *w
 {
     const char *file = p->files[TLS_FILE_CERTIFICATE];
 
-    if (X509_cmp_current_time(X509_get0_notAfter(m->leaf)) < 0)
+    if (p->marks[TLS_FILE_CERTIFICATE].size > (int64_t)PACKED_MAX / 2)
+        snprintf(why, size, "the certificate \"%s\" is too large", file);
+    else if (X509_cmp_current_time(X509_get0_notAfter(m->leaf)) < 0)
         snprintf(why, size, "the certificate \"%s\" has expired", file);
     else if (X509_cmp_current_time(X509_get0_notBefore(m->leaf)) > 0)
         snprintf(why, size, "the certificate \"%s\" is not valid yet", file);
@@ -451,7 +452,7 @@ static int take_material(struct piece *rest, uint32_t certificates, struct tls_m
     m->key = d2i_AutoPrivateKey(NULL, &piece.p, (long)piece.size);
     m->chain = sk_X509_new_null();
     AN(m->chain != NULL);
-    for (uint32_t i = 0; m->key && i < certificates && i < CHAIN_MAX; i++) {
+    for (uint32_t i = 0; m->key && i < certificates; i++) {
         X509 *certificate = take(rest, &piece) ? NULL : d2i_X509(NULL, &piece.p, (long)piece.size);
 
         if (!certificate)

@@ -46,6 +46,7 @@ struct tls_pair {
 
     /* What the master notes. */
     struct tls_mark marks[TLS_FILE_COUNT]; /* of the files when they were last looked at */
+    bool first;                    /* no earlier pair of the configuration has its files */
     bool suspect;                  /* they were broken then: once more before it is told */
     int warned;                    /* days before the end at which the log was told; INT_MAX */
     uint64_t version;              /* counts certificates */

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/table.h"
 #include "core/server.h"
 #include "io/tls_pair.h"
 #include "proc/channel.h"
@@ -63,6 +64,21 @@ void certificates_poll(struct master *m, struct pollset *p)
         pollset_add(p, watch_fd(m->certificates.watch), POLLIN, on_watch, m);
 }
 
+/* Finds those whose file no earlier one has: log and commands speak of these. */
+static void mark_first(const struct config *config)
+{
+    struct table seen = { 0 };
+
+    for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p)) {
+        struct str file = str_of(p->files[TLS_FILE_CERTIFICATE]);
+
+        p->first = !table_get(&seen, file);
+        if (p->first)
+            table_set(&seen, file, p);
+    }
+    table_free(&seen);
+}
+
 /* Begins with the generation that serves now. */
 static void follow(struct master *m)
 {
@@ -74,6 +90,7 @@ static void follow(struct master *m)
     m->certificates.look_at = MS_NEVER;
     if (!tls_pair_next(config, NULL))
         return;
+    mark_first(config);
     m->certificates.look_at = clock_now();
     m->certificates.watch = watch_new();
     if (!m->certificates.watch)
@@ -116,12 +133,14 @@ static void spread(struct master *m, struct tls_pair *p)
 /* There is a new certificate. */
 static void renewed(struct master *m, struct tls_pair *p, const char *warning)
 {
-    log_notice(0, "the certificate \"%s\" has been replaced without a reload",
-               p->files[TLS_FILE_CERTIFICATE]);
-    if (warning[0])
+    if (p->first)
+        log_notice(0, "the certificate \"%s\" has been replaced without a reload",
+                   p->files[TLS_FILE_CERTIFICATE]);
+    if (warning[0] && p->first)
         log_warn(0, "%s", warning);
     check_names(m->serving->config, p);
     p->warned = INT_MAX;
+    p->asked = false;
     stapler_plan(p);
     spread(m, p);
 }
@@ -154,7 +173,7 @@ static bool look_at(struct master *m, struct tls_pair *p)
         renewed(m, p, warning);
     if (renewal != TLS_PAIR_BROKEN && changed)
         read_staple(m, p);
-    if (renewal == TLS_PAIR_BROKEN && again)
+    if (renewal == TLS_PAIR_BROKEN && again && p->first)
         log_error(0, "%s; the certificate that was read before goes on serving", why);
     p->suspect = renewal == TLS_PAIR_BROKEN && !again;
     return p->suspect;
@@ -189,14 +208,20 @@ static void check_end(struct tls_pair *p)
 void certificates_carry_over(struct master *m, const struct config *old)
 {
     const struct config *config = m->serving->config;
+    struct table known = { 0 };
 
-    for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p))
-        for (const struct tls_pair *o = tls_pair_next(old, NULL); o; o = tls_pair_next(old, o))
-            if (strcmp(p->files[TLS_FILE_CERTIFICATE], o->files[TLS_FILE_CERTIFICATE]) == 0
-                && tls_pair_same(p, o)) {
-                p->warned = o->warned;
-                p->silent_until = o->silent_until;
-            }
+    for (struct tls_pair *o = tls_pair_next(old, NULL); o; o = tls_pair_next(old, o))
+        if (o->first)
+            table_set(&known, str_of(o->files[TLS_FILE_CERTIFICATE]), o);
+    for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p)) {
+        const struct tls_pair *o = table_get(&known, str_of(p->files[TLS_FILE_CERTIFICATE]));
+
+        if (o && tls_pair_same(p, o)) {
+            p->warned = o->warned;
+            p->silent_until = o->silent_until;
+        }
+    }
+    table_free(&known);
 }
 
 /* ---- Handing over ---------------------------------------------------------------------------- */
@@ -274,7 +299,8 @@ void certificates_check(struct master *m)
         c->changed = c->settles = MS_NEVER;
         for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p)) {
             broken = look_at(m, p) || broken;
-            check_end(p);
+            if (p->first)
+                check_end(p);
         }
         c->look_at = now + (broken ? SETTLES_AFTER : LOOK_PAUSE);
     }

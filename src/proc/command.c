@@ -217,15 +217,8 @@ static struct tls_pair *next_certificate(const struct config *config, const stru
 {
     struct tls_pair *next = tls_pair_next(config, p);
 
-    for (; next; next = tls_pair_next(config, next)) {
-        const struct tls_pair *earlier = tls_pair_next(config, NULL);
-
-        while (earlier != next && strcmp(earlier->files[TLS_FILE_CERTIFICATE],
-                                         next->files[TLS_FILE_CERTIFICATE]) != 0)
-            earlier = tls_pair_next(config, earlier);
-        if (earlier == next)
-            break;
-    }
+    while (next && !next->first)
+        next = tls_pair_next(config, next);
     return next;
 }
 
