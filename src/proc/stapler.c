@@ -31,7 +31,7 @@
 
 #define LINE_BYTES ((size_t)200)   /* of a response in a line */
 #define RESPONSE_MAX ((size_t)65536)
-#define PAUSE_FIRST 5000           /* ms after a failure; doubled every time */
+#define PAUSE_FIRST 2000           /* ms after a failure; doubled every time */
 #define PAUSE_LAST 3600000
 #define SILENCE 3600000            /* ms between two lines about failures of one certificate */
 #define EACH_WITHIN 15000          /* ms; all of them together, or the process is ended */

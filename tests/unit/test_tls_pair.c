@@ -213,7 +213,9 @@ static void test_connection(void)
 static void test_keep(void)
 {
     static const unsigned char response[] = { 1, 0, '\n', 255 };
-    static const struct { int64_t until; bool recalled; } rows[] = { { 1000, true }, { -1, false } };
+    static const struct { int64_t until; bool recalled; } rows[] = {
+        { 1000, true }, { -1, false }
+    };
     struct config *config;
     struct tls_pair *p;
     int64_t now = time(NULL);
