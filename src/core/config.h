@@ -16,6 +16,7 @@
 #include "http/exchange.h"
 
 struct tls_backend;
+struct tls_context;
 struct offer;
 struct variables;
 struct access_log;
@@ -105,6 +106,8 @@ struct config {
     struct server *servers, **servers_end;
     size_t server_count;
     int64_t tls_session_timeout;   /* ms, the longest of all servers with TLS; 0: there is none */
+    struct tls_context **tls_contexts; /* those of the servers, each once */
+    size_t tls_context_count;
 };
 
 /* Where a configuration comes from: the command line. */

@@ -87,6 +87,7 @@ struct core_conf {
     struct real_ip_trust *real_ip_from; /* proxies that are believed; NULL: none */
     struct real_ip_source *real_ip_header;
     bool real_ip_recursive;
+    struct str acme_directory;     /* acme_challenge_dir, absolute; .n 0: none */
     struct limit_except *limit_except;
     struct variable_sets *sets;
     struct access_logs *access_logs;
@@ -132,6 +133,8 @@ slv_setter listen_directive;
 slv_setter server_directive, server_name_directive;
 /* location.c */
 slv_setter location_directive;
+/* acme.c */
+slv_setter acme_set_directory;
 /* process_conf.c */
 slv_setter process_set_http, process_set_events, process_set_load_module;
 

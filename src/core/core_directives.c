@@ -69,6 +69,8 @@ static const struct slv_directive directives[] = {
       variable_set_directive, FIELD(sets), NULL, NULL },
     { "internal", SLV_IN_LOCATION, 0, 0, SLV_NOT_INHERITED, "", core_set_internal,
       FIELD(internal), NULL, NULL },
+    { "acme_challenge_dir", SERVERS, 1, 1, 0, "path | off", acme_set_directory,
+      FIELD(acme_directory), "off", NULL },
     { "map", SLV_IN_HTTP, 2, 2, SLV_OPENS_BLOCK | SLV_RAW_BLOCK | SLV_REPEATS,
       "string $variable { ... }", variable_map_directive, NO_FIELD, NULL, NULL },
 

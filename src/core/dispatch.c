@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "conn/conn.h"
 #include "core/access_log.h"
+#include "core/acme.h"
 #include "core/answer.h"
 #include "core/core_conf.h"
 #include "core/files.h"
@@ -272,6 +273,9 @@ static void on_headers(struct exchange *x)
     if (!result && (x->conn->tls || x->conn->refuse_with))
         result = judge_tls(x->conn, server);
     if (!result)
+        result = ctx->core->acme_directory.n ? acme_answer(r, ctx->core->acme_directory)
+                                             : SLV_DECLINED;
+    if (result == SLV_DECLINED)
         result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
     if (result == SLV_DECLINED && x->body_expected)
         result = plan_body(r, ctx);

@@ -145,6 +145,16 @@ static int set_early_data(struct slv_conf *cf, const struct slv_directive *d, vo
     return 0;
 }
 
+/* ssl_stapling_responder http://… */
+static int set_responder(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    if (!str_starts(slv_conf_arg(cf, 1), STR("http://")))
+        return slv_conf_error(cf, 1, "invalid URL \"%.*s\" in \"ssl_stapling_responder\" "
+                              "directive, it must begin with \"http://\"",
+                              STR_ARG(slv_conf_arg(cf, 1)));
+    return set_word(cf, d, conf);
+}
+
 static const struct slv_word verify_words[] = {
     { "off", TLS_VERIFY_OFF }, { "on", TLS_VERIFY_ON }, { "optional", TLS_VERIFY_OPTIONAL },
     { "optional_no_ca", TLS_VERIFY_OPTIONAL_NO_CA }, { NULL, 0 },
@@ -195,6 +205,13 @@ static const struct slv_directive directives[] = {
     { "ssl_verify_depth", SERVERS, 1, 1, 0, "number", slv_set_number, FIELD(verify_depth), "1",
       &depth_bounds },
     FLAG("ssl_reject_handshake", reject_handshake, "off"),
+    FLAG("ssl_stapling", stapling, "off"),
+    FLAG("ssl_stapling_verify", stapling_verify, "off"),
+    FILES("ssl_stapling_file", 0, stapling_file),
+    { "ssl_stapling_responder", SERVERS, 1, 1, 0, "url", set_responder, FIELD(stapling_responder),
+      NULL, &as_text },
+    { "ssl_stapling_cache", SERVERS, 1, 1, 0, "path", slv_set_path, FIELD(stapling_cache),
+      SELVAGE_CACHE_PATH, NULL },
     { "ssl_early_data", SERVERS, 1, 1, 0, "on | off", set_early_data, FIELD(early_data), "off",
       NULL },
     { 0 },
@@ -225,11 +242,13 @@ static struct str key_of(struct arena *arena, const struct tls_conf *t)
     const struct tls_word *const lists[] = {
         t->certificates, t->keys, t->password_file, t->dhparam, t->commands, t->ticket_keys,
         t->ciphers, t->curves, t->client_certificate, t->trusted_certificate, t->crl,
+        t->stapling_file, t->stapling_responder,
     };
-    struct str key = arena_printf(arena, "%d %d %d %d %d %lld %lld %lld", t->protocols, t->verify,
-                                  t->prefer_server_ciphers, t->session_tickets,
-                                  t->reject_handshake, (long long)t->verify_depth,
-                                  (long long)t->buffer_size, (long long)t->session_timeout);
+    struct str key = arena_printf(arena, "%d %d %d %d %d %d %d %lld %lld %lld %.*s", t->protocols,
+                                  t->verify, t->prefer_server_ciphers, t->session_tickets,
+                                  t->reject_handshake, t->stapling, t->stapling_verify,
+                                  (long long)t->verify_depth, (long long)t->buffer_size,
+                                  (long long)t->session_timeout, STR_ARG(t->stapling_cache));
 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         key = key_words(arena, key, lists[i]);
@@ -288,14 +307,45 @@ static const struct listen_line *tls_line(const struct server *s)
     return line;
 }
 
+/* What stapling looks at. */
+static int check_stapling(struct conf *conf, const struct tls_conf *t)
+{
+    if (!t->stapling_file || !t->certificates || !t->certificates->next)
+        return 0;
+    conf_message(conf, SLV_LOG_EMERG, t->stapling_file->node, 0,
+                 "\"ssl_stapling_file\" is for one certificate, but %zu are in force",
+                 count_words(t->certificates));
+    return -1;
+}
+
+/* A new context, the last in the configuration. NULL after messages. */
+static struct tls_context *make_context(struct conf *conf, struct config *config,
+                                        const struct tls_conf *t, const struct listen_line *line,
+                                        const struct tls_backend *backend)
+{
+    struct tls_context *context = backend->make(conf, t, line->node);
+
+    if (!context)
+        return NULL;
+    arena_on_free(conf->arena, backend->release, context);
+    if (!config->tls_contexts)
+        config->tls_contexts = arena_alloc(conf->arena, config->server_count
+                                                            * sizeof(struct tls_context *));
+    AN(config->tls_context_count < config->server_count);
+    backend->number(context, config->tls_context_count);
+    config->tls_contexts[config->tls_context_count++] = context;
+    return context;
+}
+
 /* A context for a server: one that is there, or a new one. */
-static int link_server(struct conf *conf, struct table *contexts, struct server *s,
-                       const struct listen_line *line, const struct tls_backend *backend)
+static int link_server(struct conf *conf, struct config *config, struct table *contexts,
+                       struct server *s, const struct listen_line *line,
+                       const struct tls_backend *backend)
 {
     const struct tls_conf *t = tls_conf_of(s->block);
     struct str key;
 
-    if (check_pairs(conf, t, line) || check_verify(conf, t, line))
+    if (check_pairs(conf, t, line) || check_verify(conf, t, line) || check_stapling(conf, t))
         return -1;
     if (!t->session_tickets && t->session_cache && !str_eq(t->session_cache->text, STR("none"))
         && !str_eq(t->session_cache->text, STR("off")))
@@ -307,10 +357,9 @@ static int link_server(struct conf *conf, struct table *contexts, struct server 
     key = key_of(conf->arena, t);
     s->tls = table_get(contexts, key);
     if (!s->tls) {
-        s->tls = backend->make(conf, t, line->node);
+        s->tls = make_context(conf, config, t, line, backend);
         if (!s->tls)
             return -1;
-        arena_on_free(conf->arena, backend->release, s->tls);
         table_set(contexts, key, s->tls);
     }
     backend->identify(s);
@@ -331,7 +380,7 @@ int tls_link(struct conf *conf, struct config *config, const struct tls_backend 
         timeout = tls_conf_of(s->block)->session_timeout;
         if (timeout > config->tls_session_timeout)
             config->tls_session_timeout = timeout;
-        if (link_server(conf, &contexts, s, line, backend))
+        if (link_server(conf, config, &contexts, s, line, backend))
             result = -1;
     }
     table_free(&contexts);

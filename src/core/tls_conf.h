@@ -29,9 +29,12 @@ struct tls_conf {
     struct tls_word *ciphers, *curves;
     struct tls_word *client_certificate, *trusted_certificate, *crl;
     struct tls_word *session_cache;
+    struct tls_word *stapling_file, *stapling_responder;
+    struct str stapling_cache;     /* a directory, absolute */
     int protocols;                 /* set of TLS_V1_* */
     int verify;                    /* enum tls_verify */
     bool prefer_server_ciphers, session_tickets, reject_handshake, early_data;
+    bool stapling, stapling_verify;
     int64_t verify_depth, buffer_size, session_timeout;
 };
 
@@ -42,6 +45,8 @@ struct tls_backend {
                                 const struct conf_node *place);
     /* Frees one; arena_on_free(). */
     void (*release)(void *context);
+    /* Tells a context its place among config->tls_contexts. */
+    void (*number)(struct tls_context *context, size_t index);
     /* Fills s->tls_id from its context and what the server is called. */
     void (*identify)(struct server *s);
 };

@@ -15,6 +15,9 @@
 #ifndef SELVAGE_CONF_PATH
 #define SELVAGE_CONF_PATH "conf/selvage.conf"
 #endif
+#ifndef SELVAGE_CACHE_PATH
+#define SELVAGE_CACHE_PATH "cache"
+#endif
 #ifndef SELVAGE_PID_PATH
 #define SELVAGE_PID_PATH "logs/selvage.pid"
 #endif

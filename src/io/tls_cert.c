@@ -19,18 +19,20 @@
 const char *tls_reason(void)
 {
     unsigned long error = ERR_get_error();
-    const char *reason = error ? ERR_reason_error_string(error) : NULL;
+    const char *reason = ERR_SYSTEM_ERROR(error) ? strerror(ERR_GET_REASON(error))
+                                                 : ERR_reason_error_string(error);
 
     ERR_clear_error();
     return reason ? reason : "no reason is given";
 }
 
-/* Reports what is wrong with a file. Always -1. */
-static int refuse(struct conf *conf, const struct tls_word *file, const char *what,
-                  const char *reason)
+/* Says what is wrong with a file of a pair. Always -1. */
+static int refuse(struct tls_refusal *why, const struct tls_pair *p, bool key, const char *reason)
 {
-    conf_message(conf, SLV_LOG_EMERG, file->node, 1, "cannot load %s \"%.*s\": %s", what,
-                 STR_ARG(file->text), reason);
+    why->key = key;
+    snprintf(why->text, sizeof why->text, "cannot load %s \"%s\": %s",
+             key ? "certificate key" : "certificate",
+             p->files[key ? TLS_FILE_KEY : TLS_FILE_CERTIFICATE], reason);
     return -1;
 }
 
@@ -61,17 +63,33 @@ static char *read_all(int fd, size_t *size)
     return text;
 }
 
-char *tls_read_file(struct conf *conf, const struct tls_word *file, const char *what, size_t *size)
+char *tls_slurp(const char *path, size_t *size)
 {
-    int fd = open(file->text.p, O_RDONLY | O_CLOEXEC), error;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error;
     char *text = fd < 0 ? NULL : read_all(fd, size);
 
     error = errno;
     if (fd >= 0)
         close(fd);
-    if (!text)
-        refuse(conf, file, what, strerror(error));
+    errno = error;
     return text;
+}
+
+char *tls_read_file(struct conf *conf, const struct tls_word *file, const char *what, size_t *size)
+{
+    char *text = tls_slurp(file->text.p, size);
+
+    if (!text)
+        conf_message(conf, SLV_LOG_EMERG, file->node, 1, "cannot load %s \"%.*s\": %s", what,
+                     STR_ARG(file->text), strerror(errno));
+    return text;
+}
+
+void tls_passwords_free(struct tls_passwords *passwords)
+{
+    if (passwords->text)
+        OPENSSL_clear_free(passwords->text, passwords->size + 1);
+    passwords->text = NULL;
 }
 
 /* What PEM_read_… asks for a password with: userdata is the line to try, or NULL. */
@@ -99,18 +117,19 @@ static EVP_PKEY *try_key(const char *text, size_t size, struct str *password)
     return key;
 }
 
-/* Reads a key; tries the passwords where there are some. NULL after a message. */
-static EVP_PKEY *read_key(struct conf *conf, const struct tls_word *file,
-                          const struct tls_passwords *passwords)
+/* Reads a key; tries the passwords where there are some. NULL: why tells. */
+static EVP_PKEY *read_key(const struct tls_pair *p, const struct tls_passwords *passwords,
+                          struct tls_refusal *why)
 {
-    static const char what[] = "certificate key";
     size_t size;
-    char *text = tls_read_file(conf, file, what, &size);
+    char *text = tls_slurp(p->files[TLS_FILE_KEY], &size);
     EVP_PKEY *key = NULL;
     bool sealed;
 
-    if (!text)
+    if (!text) {
+        refuse(why, p, true, strerror(errno));
         return NULL;
+    }
     sealed = strstr(text, "ENCRYPTED") != NULL;
     if (!sealed)
         key = try_key(text, size, NULL);
@@ -125,82 +144,81 @@ static EVP_PKEY *read_key(struct conf *conf, const struct tls_word *file,
     }
     OPENSSL_clear_free(text, size + 1);
     if (!key && sealed)
-        refuse(conf, file, what, passwords->text
+        refuse(why, p, true, passwords->text
                ? "it is encrypted, and no line of \"ssl_password_file\" is its password"
                : "it is encrypted, and there is no \"ssl_password_file\"");
     else if (!key)
-        refuse(conf, file, what, tls_reason());
+        refuse(why, p, true, tls_reason());
     ERR_clear_error();
     return key;
 }
 
-/* Puts the certificates behind the first one into the chain of the pair at hand. */
-static int add_chain(struct conf *conf, SSL_CTX *ctx, BIO *bio, const struct tls_word *file)
+/* Reads the certificates behind the first one. 0, or -1: OpenSSL notes why. */
+static int read_chain(BIO *bio, STACK_OF(X509) *chain)
 {
     X509 *issuer;
     unsigned long error;
 
-    if (SSL_CTX_clear_chain_certs(ctx) != 1)
-        return refuse(conf, file, "certificate", tls_reason());
-    while ((issuer = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-        if (SSL_CTX_add0_chain_cert(ctx, issuer) != 1) {
-            X509_free(issuer);
-            return refuse(conf, file, "certificate", tls_reason());
-        }
-    }
+    AN(chain != NULL);
+    while ((issuer = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+        AN(sk_X509_push(chain, issuer) > 0);
     error = ERR_peek_last_error();
     if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
-        return refuse(conf, file, "certificate", tls_reason());
+        return -1;
     ERR_clear_error();
     return 0;
 }
 
-/* Reads a certificate with its chain. */
-static int load_certificate(struct conf *conf, SSL_CTX *ctx, const struct tls_word *file)
+/* Reads a certificate with its chain. 0 or -1. */
+static int read_certificate(const struct tls_pair *p, struct tls_material *m,
+                            struct tls_refusal *why)
 {
     size_t size;
-    char *text = tls_read_file(conf, file, "certificate", &size);
+    char *text = tls_slurp(p->files[TLS_FILE_CERTIFICATE], &size);
     BIO *bio;
-    X509 *leaf;
-    int result = -1;
+    int result = 0;
 
     if (!text)
-        return -1;
+        return refuse(why, p, false, strerror(errno));
     bio = BIO_new_mem_buf(text, (int)size);
     AN(bio != NULL);
     ERR_clear_error();
-    leaf = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-    if (!leaf || SSL_CTX_use_certificate(ctx, leaf) != 1)
-        refuse(conf, file, "certificate", tls_reason());
-    else
-        result = add_chain(conf, ctx, bio, file);
-    X509_free(leaf);
+    m->leaf = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    m->chain = sk_X509_new_null();
+    if (!m->leaf || read_chain(bio, m->chain))
+        result = refuse(why, p, false, tls_reason());
     BIO_free(bio);
     /* People put the key into the same file. */
     OPENSSL_clear_free(text, size + 1);
     return result;
 }
 
-int tls_load_pair(struct conf *conf, SSL_CTX *ctx, const struct tls_word *certificate,
-                  const struct tls_word *key, const struct tls_passwords *passwords)
+void tls_material_free(struct tls_material *m)
 {
-    EVP_PKEY *pkey;
-    int result = 0;
+    X509_free(m->leaf);
+    sk_X509_pop_free(m->chain, X509_free);
+    EVP_PKEY_free(m->key);
+    *m = (struct tls_material){ NULL, NULL, NULL };
+}
 
-    AN(certificate != NULL && key != NULL);
-    if (load_certificate(conf, ctx, certificate))
-        return -1;
-    pkey = read_key(conf, key, passwords);
-    if (!pkey)
-        return -1;
-    ERR_clear_error();
-    if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), pkey) != 1
-        || SSL_CTX_use_PrivateKey(ctx, pkey) != 1) {
-        conf_message(conf, SLV_LOG_EMERG, key->node, 1,
-                     "the key \"%.*s\" is not that of the certificate \"%.*s\": %s",
-                     STR_ARG(key->text), STR_ARG(certificate->text), tls_reason());
-        result = -1;
+int tls_read_pair(const struct tls_pair *p, const struct tls_passwords *passwords,
+                  struct tls_material *m, struct tls_refusal *why)
+{
+    int result = -1;
+
+    CHECK_OBJ(p, TLS_PAIR_MAGIC);
+    *m = (struct tls_material){ NULL, NULL, NULL };
+    if (!read_certificate(p, m, why) && (m->key = read_key(p, passwords, why))) {
+        ERR_clear_error();
+        result = X509_check_private_key(m->leaf, m->key) == 1 ? 0 : -1;
+        if (result) {
+            why->key = true;
+            snprintf(why->text, sizeof why->text,
+                     "the key \"%s\" is not that of the certificate \"%s\": %s",
+                     p->files[TLS_FILE_KEY], p->files[TLS_FILE_CERTIFICATE], tls_reason());
+        }
     }
-    EVP_PKEY_free(pkey);
+    if (result)
+        tls_material_free(m);
     return result;
 }

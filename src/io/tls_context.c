@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <limits.h>
 #include <stdlib.h>
 
 /*
@@ -268,10 +269,34 @@ static int load_ticket_keys(const struct making *m)
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
+/* One pair. 0, or -1 after a message. */
+static int load_pair(const struct making *m, struct tls_pair *p, const struct tls_word *w,
+                     const struct tls_word *key)
+{
+    struct tls_material material;
+    struct tls_refusal why;
+
+    /* What is changed while it is read is looked at again. */
+    tls_pair_changed(p);
+    if (tls_read_pair(p, &m->passwords, &material, &why)) {
+        conf_message(m->conf, SLV_LOG_EMERG, why.key ? key->node : w->node, 1, "%s", why.text);
+        return -1;
+    }
+    tls_pair_set(p, &material);
+    ERR_clear_error();
+    if (tls_pairs_use(m->c)) {
+        conf_message(m->conf, SLV_LOG_EMERG, w->node, 1, "cannot load certificate \"%.*s\": %s",
+                     STR_ARG(w->text), tls_reason());
+        return -1;
+    }
+    return 0;
+}
+
 /* Certificates with their keys. All are tried, so that all that is wrong is told. */
 static int load_pairs(struct making *m)
 {
     const struct tls_word *key = m->tls->keys;
+    struct tls_context *c = m->c;
     int result = 0;
 
     if (m->tls->password_file) {
@@ -280,12 +305,24 @@ static int load_pairs(struct making *m)
         if (!m->passwords.text)
             return -1;
     }
-    for (const struct tls_word *w = m->tls->certificates; w; w = w->next, key = key->next)
-        if (tls_load_pair(m->conf, m->c->ctx, w, key, &m->passwords))
+    for (const struct tls_word *w = m->tls->certificates; w; w = w->next)
+        c->pair_count++;
+    c->pairs = mem_zalloc(c->pair_count * sizeof *c->pairs);
+    c->pair_count = 0;
+    for (const struct tls_word *w = m->tls->certificates; w; w = w->next, key = key->next) {
+        struct tls_pair *p = &c->pairs[c->pair_count];
+
+        *p = (struct tls_pair){
+            .magic = TLS_PAIR_MAGIC, .context = c, .number = (unsigned)c->pair_count++,
+            .files = { w->text.p, key->text.p,
+                       m->tls->stapling_file ? m->tls->stapling_file->text.p : NULL },
+            .warned = INT_MAX, .ask_at = MS_NEVER
+        };
+        if (load_pair(m, p, w, key))
             result = -1;
-    if (m->passwords.text)
-        OPENSSL_clear_free(m->passwords.text, m->passwords.size + 1);
-    return result;
+    }
+    tls_passwords_free(&m->passwords);
+    return result ? result : tls_staples_begin(m->conf, c, m->place);
 }
 
 /* What sessions must have in common to be resumed, besides the name of the virtual host. */
@@ -305,6 +342,8 @@ static void release(void *arg)
 
     CAST_OBJ(c, arg, TLS_CONTEXT_MAGIC);
     SSL_CTX_free(c->ctx);
+    X509_STORE_free(c->trusted);
+    tls_pairs_free(c);
     if (c->ticket_keys)
         explicit_bzero(c->ticket_keys, c->ticket_key_count * sizeof *c->ticket_keys);
     free(c->ticket_keys);
@@ -321,6 +360,7 @@ static struct tls_context *make(struct conf *conf, const struct tls_conf *tls,
     bool good;
 
     c->magic = TLS_CONTEXT_MAGIC;
+    c->conf = tls;
     c->reject = tls->reject_handshake;
     c->record_max = tls->buffer_size > (int64_t)TLS_RECORD_MAX ? TLS_RECORD_MAX
                                                                : (size_t)tls->buffer_size;
@@ -343,6 +383,13 @@ static struct tls_context *make(struct conf *conf, const struct tls_conf *tls,
         return c;
     release(c);
     return NULL;
+}
+
+/* struct tls_backend: number */
+static void number(struct tls_context *c, size_t index)
+{
+    CHECK_OBJ(c, TLS_CONTEXT_MAGIC);
+    c->index = index;
 }
 
 /* struct tls_backend: identify */
@@ -373,6 +420,10 @@ void tls_forget(const struct config *config)
         CHECK_OBJ(s->tls, TLS_CONTEXT_MAGIC);
         SSL_CTX_free(s->tls->ctx);
         s->tls->ctx = NULL;
+        for (size_t i = 0; i < s->tls->pair_count; i++) {
+            EVP_PKEY_free(s->tls->pairs[i].key);
+            s->tls->pairs[i].key = NULL;
+        }
         if (s->tls->ticket_keys)
             explicit_bzero(s->tls->ticket_keys,
                            s->tls->ticket_key_count * sizeof *s->tls->ticket_keys);
@@ -383,5 +434,6 @@ void tls_forget(const struct config *config)
 const struct tls_backend tls_backend = {
     .make = make,
     .release = release,
+    .number = number,
     .identify = identify,
 };

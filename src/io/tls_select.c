@@ -103,7 +103,8 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    if ((c != t->at->fallback->tls && adopt(ssl, c)) || set_session_id(ssl, t->server, name)) {
+    if ((c != t->at->fallback->tls && adopt(ssl, c)) || set_session_id(ssl, t->server, name)
+        || (c->retyped && tls_pairs_give(ssl, c))) {
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }

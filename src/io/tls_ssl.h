@@ -5,6 +5,7 @@
 #define SLV_TLS_SSL_H
 
 #include "io/tls.h"
+#include "io/tls_pair.h"
 #include "io/tls_tickets.h"
 
 #include <openssl/ssl.h>
@@ -20,6 +21,12 @@ struct tls_context {
     unsigned magic;
 #define TLS_CONTEXT_MAGIC 0x715c0de7u
     SSL_CTX *ctx;
+    size_t index;                  /* in config->tls_contexts */
+    const struct tls_conf *conf;
+    struct tls_pair *pairs;        /* from the heap, in the order of the directives */
+    size_t pair_count;
+    X509_STORE *trusted;           /* who may sign for OCSP, by ssl_stapling_verify; or NULL */
+    bool retyped;                  /* a pair has become one of another kind of key: ctx has both */
     enum tls_verify verify;
     bool reject;                   /* ssl_reject_handshake */
     size_t record_max;             /* ssl_buffer_size */
@@ -98,19 +105,58 @@ void tls_set_callbacks(SSL_CTX *ctx);
 
 /* ---- tls_cert.c ----------------------------------------------------------------------------- */
 
-/* Reads a pair into a context. 0, or -1 after messages. passwords: NUL-terminated, or NULL. */
+/* A certificate with what is needed to use it. Each has a reference. */
+struct tls_material {
+    X509 *leaf;
+    STACK_OF(X509) *chain;         /* what follows it in its file; may be empty */
+    EVP_PKEY *key;
+};
+
+/* Why there is none. */
+struct tls_refusal {
+    bool key;                      /* it is the key's file, and not the certificate's */
+    char text[640];
+};
+
+/* Lines of passwords, NUL-terminated, or NULL. Wiped and freed by tls_passwords_free(). */
 struct tls_passwords {
-    char *text;                    /* lines, from the heap; wiped by its owner */
+    char *text;
     size_t size;
 };
-int tls_load_pair(struct conf *conf, SSL_CTX *ctx, const struct tls_word *certificate,
-                  const struct tls_word *key, const struct tls_passwords *passwords);
+void tls_passwords_free(struct tls_passwords *passwords);
 
-/*
- * A whole file in memory from OPENSSL_malloc(), which the caller wipes and frees; NULL after a
- * message that begins with "cannot load WHAT".
- */
+/* Reads the files of a pair; the key is that of the certificate. 0 or -1. */
+int tls_read_pair(const struct tls_pair *p, const struct tls_passwords *passwords,
+                  struct tls_material *m, struct tls_refusal *why);
+void tls_material_free(struct tls_material *m);
+
+/* A whole file from OPENSSL_malloc(), which the caller wipes and frees; NULL with errno. */
+char *tls_slurp(const char *path, size_t *size);
+
+/* The same for a file of the configuration; NULL after a message: "cannot load WHAT". */
 char *tls_read_file(struct conf *conf, const struct tls_word *file, const char *what, size_t *size);
+
+/* ---- tls_pair.c ----------------------------------------------------------------------------- */
+
+/* A time of a certificate or a response in seconds since 1970. */
+int64_t tls_seconds(const ASN1_TIME *t);
+
+/* Puts the pairs of a context into ctx. 0, or -1: OpenSSL notes why. */
+int tls_pairs_use(struct tls_context *c);
+
+/* Gives a connection exactly the pairs of a context. 0 or -1. */
+int tls_pairs_give(SSL *ssl, const struct tls_context *c);
+
+/* Frees what the pairs of a context hold. */
+void tls_pairs_free(struct tls_context *c);
+
+/* Puts material, which is taken over, into a pair; what was known of the old one goes. */
+void tls_pair_set(struct tls_pair *p, const struct tls_material *m);
+
+/* ---- tls_staple.c --------------------------------------------------------------------------- */
+
+/* While the configuration is read: what there is of responses, and what is amiss. 0 or -1. */
+int tls_staples_begin(struct conf *conf, struct tls_context *c, const struct conf_node *place);
 
 /* The first error that OpenSSL has noted since the last call, in words; the others are dropped. */
 const char *tls_reason(void);

@@ -28,8 +28,9 @@ int channel_send(int fd, const struct channel_message *m, int passed)
     union passing passing;
     ssize_t n;
 
-    AN(m->what >= CHANNEL_READY && m->what <= CHANNEL_TICKETS);
-    AN((passed >= 0) == (m->what == CHANNEL_REOPENED || m->what == CHANNEL_IMAGE));
+    AN(m->what >= CHANNEL_READY && m->what <= CHANNEL_CERTIFICATE);
+    AN((passed >= 0) == (m->what == CHANNEL_REOPENED || m->what == CHANNEL_IMAGE
+                         || m->what == CHANNEL_CERTIFICATE));
     memset(&passing, 0, sizeof passing);
     if (passed >= 0) {
         h.msg_control = passing.room;

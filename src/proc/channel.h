@@ -20,7 +20,8 @@ enum channel_what {
     CHANNEL_DRAIN,                 /* accept no more, end when empty; successor is set */
     CHANNEL_REOPENED,              /* a log file was opened anew: put the passed one under "fd" */
     CHANNEL_IMAGE,                 /* the passed image is that of host index; number is set */
-    CHANNEL_TICKETS                /* secret holds the keys of session tickets */
+    CHANNEL_TICKETS,               /* secret holds the keys of session tickets */
+    CHANNEL_CERTIFICATE            /* the passed descriptor holds a certificate, tls_pair.h */
 };
 
 #define CHANNEL_SECRET_MAX 192

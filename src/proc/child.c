@@ -28,6 +28,7 @@ const char *child_name(const struct child *c)
         [CHILD_BUILDER] = "builder process",
         [CHILD_WATCHER] = "watcher process",
         [CHILD_HELPER] = "helper process",
+        [CHILD_STAPLER] = "stapler process",
         [CHILD_BINARY] = "new binary process",
     };
 
@@ -58,6 +59,7 @@ void child_free(struct child **pchild)
         close(c->channel);
     if (c->words >= 0)
         close(c->words);
+    free(c->data);
     c->magic = 0;
     free(c);
 }
@@ -88,6 +90,7 @@ static void forget(struct master *m, const struct generation *keep)
         config_free(&g->config);
     }
     control_forget(m->control);
+    certificates_forget(m);
     shelves_free(m);
     close(m->signal_fd);
     if (m->started_fd >= 0)
@@ -183,6 +186,8 @@ static void whole_line(struct child *c)
         return;
     if (c->kind == CHILD_BUILDER)
         builder_hear(c, c->line);
+    else if (c->kind == CHILD_STAPLER)
+        stapler_hear(c, c->line);
     else
         watcher_hear(c, c->line);
 }

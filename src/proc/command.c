@@ -4,6 +4,7 @@
  *   reload                               as SIGHUP, but waits for the outcome
  *   status                               the server and its processes
  *   metrics                              counters, in the text format of Prometheus
+ *   certificates                         those of TLS, and when they end
  *   channels                             the channels of the hub; by a helper, see helper.c
  *   publish CHANNEL [EVENT]              publish the data that follows; likewise
  *   prebuilt list [HOST]                 the images of each host
@@ -20,6 +21,7 @@
 #include "base/metrics.h"
 #include "core/figures.h"
 #include "core/version.h"
+#include "io/tls_pair.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -217,10 +219,78 @@ static void print_figure(void *arg, const struct slv_figure *f)
         print(client, "selvage_%s %llu", f->name, (unsigned long long)f->value);
 }
 
+/* The next pair whose file no earlier one has. */
+static struct tls_pair *next_certificate(const struct config *config, const struct tls_pair *p)
+{
+    struct tls_pair *next = tls_pair_next(config, p);
+
+    while (next && !next->first)
+        next = tls_pair_next(config, next);
+    return next;
+}
+
+/* A time, for people. */
+static const char *utc(int64_t seconds, char room[32])
+{
+    time_t t = (time_t)seconds;
+    struct tm tm;
+
+    room[0] = '\0';
+    if (gmtime_r(&t, &tm))
+        strftime(room, 32, "%Y-%m-%d %H:%M:%S UTC", &tm);
+    return room;
+}
+
+/* certificates */
+static void certificates(struct master *m, struct control_client *client)
+{
+    const struct config *config = m->serving->config;
+    int64_t now = (int64_t)time(NULL);
+    char text[1024], when[32];
+
+    for (const struct tls_pair *p = next_certificate(config, NULL); p;
+         p = next_certificate(config, p)) {
+        print(client, "%s", p->files[TLS_FILE_CERTIFICATE]);
+        tls_pair_names(p, text, sizeof text);
+        print(client, "  names      %s", text);
+        tls_pair_issuer(p, text, sizeof text);
+        print(client, "  issuer     %s", text);
+        if (p->not_after > now)
+            print(client, "  not after  %s, %lld days left", utc(p->not_after, when),
+                  (long long)(p->not_after - now) / 86400);
+        else
+            print(client, "  not after  %s, expired", utc(p->not_after, when));
+        if (p->staple.der)
+            print(client, "  stapled    until %s", utc(p->staple.until, when));
+        else if (tls_staple_wanted(p))
+            print(client, "  stapled    nothing yet");
+    }
+    control_dismiss(client, "ok", "");
+}
+
+/* When certificates end. */
+static void print_ends(struct master *m, struct control_client *client)
+{
+    const struct config *config = m->serving->config;
+    char names[512], room[1024], file[512];
+
+    print(client, "# HELP selvage_certificate_not_after_seconds End of a certificate, in seconds "
+          "since 1970.");
+    print(client, "# TYPE selvage_certificate_not_after_seconds gauge");
+    for (const struct tls_pair *p = next_certificate(config, NULL); p;
+         p = next_certificate(config, p)) {
+        tls_pair_names(p, names, sizeof names);
+        print(client, "selvage_certificate_not_after_seconds{file=\"%s\",names=\"%s\"} %lld",
+              label(str_of(p->files[TLS_FILE_CERTIFICATE]), file, sizeof file),
+              label(str_of(names), room, sizeof room), (long long)p->not_after);
+    }
+}
+
 /* metrics */
 static void metrics(struct master *m, struct control_client *client)
 {
     figures_each(m->serving->config, print_figure, client);
+    print_ends(m, client);
     control_dismiss(client, "ok", "");
 }
 
@@ -253,6 +323,8 @@ void command_asked(void *arg, struct control_client *client, const char *questio
         status(m, client);
     else if (says(&w, 0, "metrics") && w.count == 1)
         metrics(m, client);
+    else if (says(&w, 0, "certificates") && w.count == 1)
+        certificates(m, client);
     else if (says(&w, 0, "channels") && w.count == 1)
         helper_start(m, client, NULL, NULL);
     else if (says(&w, 0, "publish") && w.count >= 2 && w.count <= 3)

@@ -23,6 +23,7 @@ static void show_help(void)
           "  reload                              read the configuration anew, and wait for it\n"
           "  status                              show the server and its processes\n"
           "  metrics                             show counters, in the format of Prometheus\n"
+          "  certificates                        show certificates, and when they end\n"
           "  channels                            show the channels of the hub\n"
           "  publish channel [--event name] [data | -]\n"
           "                                      publish a message, by default what comes on\n"

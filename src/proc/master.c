@@ -39,6 +39,8 @@ static ms_t next_deadline(const struct master *m)
     next = sooner(next, notify_due());
     if (m->state == MASTER_RUNS)
         next = sooner(sooner(next, tickets_next(m)), sooner(m->watch_after, m->publish.retry_at));
+    if (m->state == MASTER_RUNS)
+        next = sooner(sooner(next, certificates_next(m)), stapler_next(m));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
         next = sooner(next, slots_next(&m->serving->slots));
     return next;
@@ -91,6 +93,7 @@ static void turn(struct master *m, struct pollset *p)
     pollset_add(p, m->signal_fd, POLLIN, on_signals, m);
     children_poll(m, p);
     control_poll(m->control, p);
+    certificates_poll(m, p);
     pollset_wait(p, next_deadline(m));
     take_signals(m);
     nudge_due(m);
@@ -100,8 +103,11 @@ static void turn(struct master *m, struct pollset *p)
     publish_check(m);
     watcher_check(m);
     announce_alive(m);
-    if (m->state == MASTER_RUNS)
+    if (m->state == MASTER_RUNS) {
         tickets_check(m);
+        certificates_check(m);
+    }
+    stapler_check(m);
     control_sweep(m->control);
     generations_collect(m);
 }
@@ -130,6 +136,7 @@ static void finish(struct master *m)
     activation_end();
     if (m->has_pid_file)
         log_notice(0, "exit");
+    certificates_forget(m);
     logs_use(NULL);
     LIST_EACH(at, after, &m->children) {
         struct child *c = LIST_ITEM(at, struct child, link);
@@ -164,7 +171,9 @@ int master_run(const struct config_source *source, char *const args[], const cha
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
         .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .publish.retry_at = MS_NEVER,
-        .watch_after = MS_NEVER, .tickets.retry_at = MS_NEVER
+        .watch_after = MS_NEVER, .tickets.retry_at = MS_NEVER,
+        .certificates.look_at = MS_NEVER, .certificates.retry_at = MS_NEVER,
+        .certificates.changed = MS_NEVER, .certificates.settles = MS_NEVER
     };
     struct pollset p = { 0 };
 

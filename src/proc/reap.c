@@ -102,6 +102,11 @@ static void ended(struct master *m, struct child *c, int status)
         log_end(child_name(c), c->pid, status, !c->leaving);
         watcher_ended(m, c);
         break;
+    case CHILD_STAPLER:
+        child_hear_lines(c);
+        log_end(child_name(c), c->pid, status, false);
+        stapler_ended(m, c);
+        break;
     case CHILD_HELPER:
         log_end(child_name(c), c->pid, status, !c->leaving);
         break;

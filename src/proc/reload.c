@@ -114,6 +114,7 @@ static void commit(struct master *m)
     move_names(m, g->config);
     shelves_take(m, g->config);
     publish_carry_over(m, old->config);
+    certificates_carry_over(m, old->config);
     spawn_drain(m, old, true);
     log_notice(0, "generation %lu serves, generation %lu finishes", g->number, old->number);
     m->reload.step = RELOAD_HANDS_OVER;

@@ -79,7 +79,8 @@ int spawn_worker(struct master *m, struct generation *g, unsigned slot)
     c->seat = seat;
     c->channel = l.channel[0];
     c->words = l.words[0];
-    /* It has inherited the images that answer now, and the ticket keys. */
+    /* It has inherited the images that answer now, ticket keys, and certificates. */
+    c->certificates_sent = m->certificates.serial;
     c->swaps_sent = m->publish.serial;
     c->tickets_sent = m->tickets.serial;
     log_notice(0, "start worker process %ld", (long)pid);

@@ -18,6 +18,8 @@
  *   upgrade.c      another binary takes over
  *   announce.c     what the service manager is told
  *   tickets.c      the keys of TLS session tickets
+ *   certificates.c TLS certificates: replaced without a reload, warned of before they end
+ *   stapler.c      the process that asks for OCSP responses
  *   logs.c         where the master's own lines go; opening log files anew
  *
  * The master changes its state in one place at a time: callbacks of descriptors note what they have
@@ -38,8 +40,11 @@
 #include <sys/types.h>
 
 struct hub;
+struct tls_pair;
+struct watch;
 
-enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_HELPER, CHILD_BINARY };
+enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_HELPER, CHILD_STAPLER,
+                  CHILD_BINARY };
 
 /* A process that was started and has not been reaped. */
 struct child {
@@ -57,13 +62,17 @@ struct child {
     uint64_t swaps_sent;           /* of a worker: serial of the last image that it was sent */
     unsigned swaps_waiting;        /* images that it was sent and has not answered for */
     uint64_t tickets_sent;         /* of a worker: serial of the ticket keys it has */
+    uint64_t certificates_sent;    /* of a worker: serial of the last one that it was sent */
     bool ready;                    /* of a worker: it serves */
     bool drains;                   /* of a worker: it accepts no more */
     bool leaving;                  /* it was told to end */
     ms_t nudge_at;                 /* when to be more insistent; MS_NEVER */
     ms_t nudge_pause;              /* since the last time; 0: it has not been nudged yet */
-    char line[512];                /* of builder and watcher: the line that is not whole yet */
+    char line[512];                /* of those who speak in lines: the one that is not whole yet */
     size_t line_size;
+    struct tls_pair *pair;         /* of the stapler: what it speaks of, or NULL */
+    unsigned char *data;           /* and the response so far; from the heap, or NULL */
+    size_t data_size;
 };
 
 /* A configuration and the workers that serve it. */
@@ -135,6 +144,16 @@ struct tickets {
     ms_t retry_at;                 /* a worker could not be told; MS_NEVER */
 };
 
+/* Certificates. */
+struct certificates {
+    unsigned long generation;      /* whose files are watched; 0: none's */
+    struct watch *watch;           /* or NULL */
+    ms_t changed, settles;         /* the first change that has not been looked at; MS_NEVER */
+    ms_t look_at;                  /* MS_NEVER: there are none */
+    uint64_t serial;               /* of the last change that workers must know */
+    ms_t retry_at;                 /* workers are to be told; MS_NEVER */
+};
+
 enum master_state { MASTER_RUNS, MASTER_QUITS, MASTER_TERMINATES };
 
 struct master {
@@ -151,6 +170,7 @@ struct master {
     struct reload reload;
     struct publish publish;
     struct tickets tickets;
+    struct certificates certificates;
     struct link shelves;
     ms_t watch_after;              /* a watcher that has ended is replaced not before */
     bool started;                  /* the first generation has been ready */
@@ -427,6 +447,43 @@ void tickets_check(struct master *m);
 
 /* In the child that is about to become the new program: leaves the keys to it. */
 void tickets_leave(void);
+
+/* ---- certificates.c ------------------------------------------------------------------------- */
+
+/* Adds the descriptor that tells of changes. */
+void certificates_poll(struct master *m, struct pollset *p);
+
+/* When certificates_check() has something to do; MS_NEVER. */
+ms_t certificates_next(const struct master *m);
+
+/* Looks at the files when it is time, and hands what is new to workers. */
+void certificates_check(struct master *m);
+
+/* A pair has an OCSP response that workers are to have. */
+void certificates_stapled(struct master *m, struct tls_pair *p);
+
+/* A reload has put another configuration in place of old: what was told is not told again. */
+void certificates_carry_over(struct master *m, const struct config *old);
+
+/* In a child, and at the end: watches no more. */
+void certificates_forget(struct master *m);
+
+/* ---- stapler.c ------------------------------------------------------------------------------ */
+
+/* When stapler_check() has something to do; MS_NEVER. */
+ms_t stapler_next(const struct master *m);
+
+/* Plans when a response for a pair is to be asked for. */
+void stapler_plan(struct tls_pair *p);
+
+/* Starts the stapler when a response is due; ends one that nobody needs. */
+void stapler_check(struct master *m);
+
+/* Takes a line that it has written. */
+void stapler_hear(struct child *c, const char *line);
+
+/* It has ended. */
+void stapler_ended(struct master *m, const struct child *c);
 
 /* ---- logs.c --------------------------------------------------------------------------------- */
 

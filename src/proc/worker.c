@@ -10,6 +10,7 @@
 #include "io/listen.h"
 #include "io/loop.h"
 #include "io/service.h"
+#include "io/tls_pair.h"
 #include "io/tls_tickets.h"
 #include "proc/channel.h"
 #include "proc/logs.h"
@@ -220,6 +221,17 @@ static void take_tickets(struct channel_message *m)
     AN(tls_ticket_ring.count <= TLS_TICKET_KEYS);
 }
 
+/* The master has a new certificate, or a new OCSP response for one. */
+static void take_certificate(struct worker *w, int passed)
+{
+    if (passed < 0)
+        log_error(0, "a certificate is lost, because too many files are open");
+    else if (tls_pair_unpack(w->config, passed) != 0)
+        log_alert(0, "a certificate of the master process cannot be used");
+    if (passed >= 0)
+        close(passed);
+}
+
 /* Something has come from the master, or it has gone. */
 static void on_channel(void *arg)
 {
@@ -238,6 +250,8 @@ static void on_channel(void *arg)
             take_image(w, &message, passed);
         else if (message.what == CHANNEL_TICKETS)
             take_tickets(&message);
+        else if (message.what == CHANNEL_CERTIFICATE)
+            take_certificate(w, passed);
     }
     if (got == CHANNEL_CLOSED) {
         log_alert(0, "the master process has gone");

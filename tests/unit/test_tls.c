@@ -742,6 +742,7 @@ int main(void)
         { "data", tlsrig_begin, tlsrig_end, NULL, NULL, data },
         { "session", tlsrig_begin, tlsrig_end, NULL, NULL, sessions },
         { "configuration", tlsrig_begin, tlsrig_end, NULL, NULL, tls_conf_tests },
+        { "pair", tlsrig_begin, tlsrig_end, NULL, NULL, tls_pair_tests },
         CU_SUITE_INFO_NULL
     };
 

@@ -7,5 +7,6 @@
 #include "suite.h"
 
 extern CU_TestInfo tls_conf_tests[];
+extern CU_TestInfo tls_pair_tests[];
 
 #endif
