@@ -1,5 +1,5 @@
 /*
- * context.h - what the core keeps of an exchange, in the exchange's arena.
+ * context.h - what the core keeps of an exchange, in the exchange's arena for the message.
  */
 #ifndef SLV_CONTEXT_H
 #define SLV_CONTEXT_H
@@ -43,7 +43,7 @@ struct context {
     char *body;                    /* of the request, as much as has come; from the heap */
     size_t body_size, body_room;
     int64_t body_max;              /* 0: nobody wants it */
-    struct captures captures;      /* last: see context_new() */
+    struct captures *captures;     /* in the arena; NULL: no regular expression has matched */
 };
 
 /* The core's context of a request. */

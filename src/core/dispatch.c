@@ -47,11 +47,8 @@ static void enter_block(struct context *ctx, const struct conf_block *block)
 static struct context *context_new(struct exchange *x, const struct config *config,
                                    const struct server *server)
 {
-    struct context *ctx = arena_alloc(&x->arena, sizeof *ctx);
+    struct context *ctx = arena_zalloc(&x->message, sizeof *ctx);
 
-    /* The captures are a third of it, and hardly any request has some: their count is enough. */
-    memset(ctx, 0, offsetof(struct context, captures));
-    ctx->captures.count = 0;
     ctx->magic = CONTEXT_MAGIC;
     ctx->x = x;
     ctx->config = config;
@@ -75,13 +72,13 @@ static void on_begin(struct exchange *x)
 static int decode_path(struct context *ctx)
 {
     struct exchange *x = ctx->x;
-    struct str raw = x->target.path;
+    struct str raw = x->target->path;
     bool merge = ctx->core->merge_slashes;
     ssize_t n;
     char *out;
 
-    x->req.args = x->target.args;
-    if (x->target.form == TARGET_ASTERISK || target_is_plain(raw, merge)) {
+    x->req.args = x->target->args;
+    if (x->target->form == TARGET_ASTERISK || target_is_plain(raw, merge)) {
         x->req.path = raw;
         return 0;
     }
@@ -227,10 +224,10 @@ static int judge_tls(const struct conn *c, const struct server *server)
 /* Gives the body of the request back. */
 static void drop_body(void *arg)
 {
-    struct context *ctx;
+    struct exchange *x;
 
-    CAST_OBJ(ctx, arg, CONTEXT_MAGIC);
-    free(ctx->body);
+    CAST_OBJ(x, arg, EXCHANGE_MAGIC);
+    free(context_of(&x->req)->body);
 }
 
 /* Asks the modules whether the body is to be kept. 413, or SLV_DECLINED: go on. */
@@ -251,7 +248,7 @@ static int plan_body(struct slv_request *r, struct context *ctx)
         ctx->x->reason = CLOSE_BODY_TOO_LARGE;
         return 413;
     }
-    arena_on_free(&ctx->x->arena, drop_body, ctx);
+    arena_on_free(&ctx->x->arena, drop_body, ctx->x);
     return SLV_DECLINED;
 }
 
@@ -272,7 +269,7 @@ static void on_headers(struct exchange *x)
     if (!result && (x->conn->tls || x->conn->refuse_with))
         result = judge_tls(x->conn, server);
     if (!result)
-        result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
+        result = x->target->form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
     if (result == SLV_DECLINED && x->body_expected)
         result = plan_body(r, ctx);
     if (result != SLV_DECLINED)
@@ -425,6 +422,15 @@ static void on_refuse(struct exchange *x, int status)
     core_finish(&x->req, status);
 }
 
+/* http_hooks: moved. Nobody holds the context between two turns but the exchange. */
+static void on_moved(struct exchange *x, bool packed)
+{
+    struct context *ctx = context_of(&x->req);
+
+    if (packed)
+        x->app = memcpy(arena_alloc(&x->message, sizeof *ctx), ctx, sizeof *ctx);
+}
+
 /* http_hooks: done */
 static void on_done(struct exchange *x)
 {
@@ -496,5 +502,7 @@ const struct http_hooks core_hooks = {
     .body = on_body,
     .request = on_request,
     .refuse = on_refuse,
+    .moved = on_moved,
+    .app_size = sizeof(struct context),
     .done = on_done,
 };
