@@ -224,31 +224,35 @@ static int judge_tls(const struct conn *c, const struct server *server)
 /* Gives the body of the request back. */
 static void drop_body(void *arg)
 {
-    struct exchange *x;
+    struct request_body *body;
 
-    CAST_OBJ(x, arg, EXCHANGE_MAGIC);
-    free(context_of(&x->req)->body);
+    CAST_OBJ(body, arg, REQUEST_BODY_MAGIC);
+    free(body->data);
 }
 
 /* Asks the modules whether the body is to be kept. 413, or SLV_DECLINED: go on. */
 static int plan_body(struct slv_request *r, struct context *ctx)
 {
     const struct config *config = ctx->config;
+    int64_t max = 0;
 
     for (size_t i = 0; i < config->modules.count; i++) {
         const struct slv_module *m = config->modules.list[i];
-        int64_t max = m->body ? m->body(r, ctx->block->confs[i]) : 0;
+        int64_t wanted = m->body ? m->body(r, ctx->block->confs[i]) : 0;
 
-        if (max > ctx->body_max)
-            ctx->body_max = max;
+        if (wanted > max)
+            max = wanted;
     }
-    if (!ctx->body_max)
+    if (!max)
         return SLV_DECLINED;
-    if (r->content_length > ctx->body_max) {
+    if (r->content_length > max) {
         ctx->x->reason = CLOSE_BODY_TOO_LARGE;
         return 413;
     }
-    arena_on_free(&ctx->x->arena, drop_body, ctx->x);
+    ctx->body = arena_zalloc(&ctx->x->arena, sizeof *ctx->body);
+    ctx->body->magic = REQUEST_BODY_MAGIC;
+    ctx->body->max = max;
+    arena_on_free(&ctx->x->arena, drop_body, ctx->body);
     return SLV_DECLINED;
 }
 
@@ -375,36 +379,36 @@ static void on_request(struct exchange *x)
 }
 
 /* Room for n more bytes of the body. What was announced is believed up to a point. */
-static void grow_body(struct context *ctx, size_t n)
+static void grow_body(struct request_body *body, size_t n, int64_t announced)
 {
-    size_t room = ctx->body_room ? ctx->body_room * 2 : BODY_FIRST;
-    int64_t announced = ctx->x->req.content_length;
+    size_t room = body->room ? body->room * 2 : BODY_FIRST;
 
-    if (ctx->body_size + n <= ctx->body_room)
+    if (body->size + n <= body->room)
         return;
-    if (!ctx->body_room && announced > 0 && announced < BODY_FIRST)
+    if (!body->room && announced > 0 && announced < BODY_FIRST)
         room = (size_t)announced;
-    if (room < ctx->body_size + n)
-        room = ctx->body_size + n;
-    ctx->body = mem_resize(ctx->body, room, 1);
-    ctx->body_room = room;
+    if (room < body->size + n)
+        room = body->size + n;
+    body->data = mem_resize(body->data, room, 1);
+    body->room = room;
 }
 
 /* http_hooks: body */
 static void on_body(struct exchange *x, const char *data, size_t n)
 {
-    struct context *ctx = context_of(&x->req);
+    struct request_body *body = context_of(&x->req)->body;
 
-    if (!ctx->body_max || !n)
+    if (!body || !n)
         return;
-    if (n > (uint64_t)ctx->body_max - ctx->body_size) {
+    CHECK_OBJ(body, REQUEST_BODY_MAGIC);
+    if (n > (uint64_t)body->max - body->size) {
         x->reason = CLOSE_BODY_TOO_LARGE;
         core_finish(&x->req, 413);
         return;
     }
-    grow_body(ctx, n);
-    memcpy(ctx->body + ctx->body_size, data, n);
-    ctx->body_size += n;
+    grow_body(body, n, x->req.content_length);
+    memcpy(body->data + body->size, data, n);
+    body->size += n;
 }
 
 /* http_hooks: refuse. A head that was not understood has no path that could choose a location. */

@@ -16,6 +16,15 @@
 static struct exchange *shelf[SHELF];
 static size_t shelved;
 
+/*
+ * Arenas that packed exchanges have left, for the next ones: given back to the heap, each would
+ * become a hole among what lives long.
+ */
+#define MESSAGES 8
+
+static struct arena messages[MESSAGES];
+static size_t message_count;
+
 struct exchange *exchange_new(const struct http_hooks *hooks, const struct h1_limits *limits,
                               ms_t now)
 {
@@ -29,7 +38,10 @@ struct exchange *exchange_new(const struct http_hooks *hooks, const struct h1_li
     } else {
         x = mem_alloc(sizeof *x);
         arena_init(&arena, EXCHANGE_ARENA);
-        arena_init(&message, EXCHANGE_MESSAGE);
+        if (message_count)
+            message = messages[--message_count];
+        else
+            arena_init(&message, EXCHANGE_MESSAGE);
     }
     *x = (struct exchange){ .req.magic = SLV_REQUEST_MAGIC, .magic = EXCHANGE_MAGIC };
     x->arena = arena;
@@ -134,8 +146,12 @@ static void pack(struct exchange *x)
     x->head_moved = x->packed = true;
     if (x->hooks->moved)
         x->hooks->moved(x, true);
-    arena_free(&before);
     arena_trim(&x->arena);
+    arena_reset(&before);
+    if (message_count < MESSAGES)
+        messages[message_count++] = before;
+    else
+        arena_free(&before);
 }
 
 void exchange_settle(struct exchange *x)

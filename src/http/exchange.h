@@ -37,7 +37,7 @@ struct parse;
 #define EXCHANGE_UNREAD_MAX (64 * 1024)
 
 /* Blocks of the two arenas: what modules get, of which there may be little; and the message. */
-#define EXCHANGE_ARENA 256
+#define EXCHANGE_ARENA 240
 #define EXCHANGE_MESSAGE 2048
 
 /* A header field of the answer. */
@@ -119,7 +119,7 @@ struct exchange {
     struct slv_header *fields;     /* in message; req.headers is the same */
     const char *head;              /* first byte of the message, for moving the views */
     /* bytes of request line and header fields, blank line included */
-    size_t head_size;
+    uint32_t head_size;
     uint32_t field_room;
     uint32_t head_seen;            /* bytes of the head so far */
     uint32_t head_room;            /* of the buffer that an unfinished head lies in */
@@ -130,14 +130,14 @@ struct exchange {
     bool wants_close;              /* by its version and Connection field (W-26..28) */
     bool upgrade;                  /* a valid Upgrade offer came with it */
     uint32_t repeated;             /* known fields that came more than once, as 1 << enum */
-    int refusal;                   /* the status for what parse.c refuses; 0: nothing */
     int64_t unread;                /* bytes of the body that came after the answer */
     int64_t body_received;
     int64_t received;              /* all bytes, as $request_length counts them */
 
     /* The answer. */
-    enum answer_state answer;
-    enum framing framing;
+    uint8_t answer;                /* enum answer_state */
+    uint8_t framing;               /* enum framing */
+    uint16_t refusal;              /* the status for what parse.c refuses; 0: nothing */
     int status;                    /* 0: none yet */
     bool keep_alive;               /* decided when the head is written */
     bool close_after;              /* must not be kept alive (error, drain, unread body) */
