@@ -8,8 +8,10 @@
 #include "base/mem.h"
 #include "core/hub.h"
 #include "io/listen.h"
+#include "proc/activation.h"
 #include "proc/clock.h"
 #include "proc/daemon.h"
+#include "proc/notify.h"
 #include "proc/pidfile.h"
 #include "proc/signals.h"
 #include "proc/state.h"
@@ -34,6 +36,7 @@ static ms_t next_deadline(const struct master *m)
 
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
+    next = sooner(next, notify_due());
     if (m->state == MASTER_RUNS)
         next = sooner(sooner(next, tickets_next(m)), sooner(m->watch_after, m->publish.retry_at));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
@@ -96,6 +99,7 @@ static void turn(struct master *m, struct pollset *p)
     spawn_due(m);
     publish_check(m);
     watcher_check(m);
+    announce_alive(m);
     if (m->state == MASTER_RUNS)
         tickets_check(m);
     control_sweep(m->control);
@@ -121,7 +125,9 @@ static void finish(struct master *m)
 {
     remove_names(m);
     LIST_EACH(at, after, &m->generations)
-        listen_close(LIST_ITEM(at, struct generation, link)->config, !upgrade_has_peer(m));
+        listen_close(LIST_ITEM(at, struct generation, link)->config,
+                     !upgrade_has_peer(m) && !activation_used());
+    activation_end();
     if (m->has_pid_file)
         log_notice(0, "exit");
     logs_use(NULL);
@@ -167,6 +173,8 @@ int master_run(const struct config_source *source, char *const args[], const cha
     list_init(&m.shelves);
     log_set_stderr(SLV_LOG_WARN);
     logs_begin(error_log);
+    notify_begin();
+    activation_begin();
     signals_block();
     m.signal_fd = signals_open();
     m.program = daemon_program(args[0]);
