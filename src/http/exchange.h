@@ -37,7 +37,7 @@ struct parse;
 #define EXCHANGE_UNREAD_MAX (64 * 1024)
 
 /* Blocks of the two arenas: what modules get, of which there may be little; and the message. */
-#define EXCHANGE_ARENA 240
+#define EXCHANGE_ARENA 256
 #define EXCHANGE_MESSAGE 2048
 
 /* A header field of the answer. */
@@ -129,7 +129,6 @@ struct exchange {
     bool expect_continue;
     bool wants_close;              /* by its version and Connection field (W-26..28) */
     bool upgrade;                  /* a valid Upgrade offer came with it */
-    uint32_t repeated;             /* known fields that came more than once, as 1 << enum */
     int64_t unread;                /* bytes of the body that came after the answer */
     int64_t body_received;
     int64_t received;              /* all bytes, as $request_length counts them */
@@ -138,16 +137,16 @@ struct exchange {
     uint8_t answer;                /* enum answer_state */
     uint8_t framing;               /* enum framing */
     uint16_t refusal;              /* the status for what parse.c refuses; 0: nothing */
-    int status;                    /* 0: none yet */
     bool keep_alive;               /* decided when the head is written */
     bool close_after;              /* must not be kept alive (error, drain, unread body) */
     bool accept_ranges_out;
+    int status;                    /* 0: none yet */
+    uint32_t repeated;             /* known fields that came more than once, as 1 << enum */
     struct header_out *headers_out, **headers_out_end;
     /* Fields that have a place of their own in the head; empty: not sent. */
     struct str server_out, content_type_out, last_modified_out, etag_out, location_out;
     int64_t content_length_out;    /* -1: none sent */
     uint64_t head_out;             /* bytes of the answer's head */
-    uint64_t body_out;             /* bytes of body queued, framing included */
     uint64_t out_begin, out_end;   /* positions in the connection's output queue */
     struct slv_source *source;
     int64_t source_left;           /* bytes that a source of known length still owes; -1: unknown */
