@@ -190,7 +190,8 @@ static void on_message(struct slv_ws *ws, void *arg, enum slv_ws_kind kind, char
 {
     struct listener *l = listener_of(arg);
     struct slv_hub_post post = {
-        .channel = { l->name, l->size }, .kind = kind == SLV_WS_TEXT ? SLV_HUB_TEXT : SLV_HUB_BINARY,
+        .channel = { l->name, l->size },
+        .kind = kind == SLV_WS_TEXT ? SLV_HUB_TEXT : SLV_HUB_BINARY,
         .data = { data, n }, .rate = l->endpoint->rate
     };
     uint64_t id;

@@ -26,8 +26,8 @@ struct ws;
 extern const struct slv_protocol ws_protocol;
 
 /*
- * The state for slv_upgrade(), which ends it, or ws_discard() where it refused. It lies in the memory
- * of the request.
+ * The state for slv_upgrade(), which ends it, or ws_discard() where it refused. It lies in the
+ * memory of the request.
  */
 struct ws *ws_new(struct slv_request *r, const struct slv_ws_api *api,
                   const struct ws_settings *settings,

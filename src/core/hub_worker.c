@@ -11,8 +11,8 @@
 #include <time.h>
 
 /*
- * Subscribers woken in one turn of the loop, so that others have theirs in between: so few that what
- * was touched of their connections is in the processor's cache still when each has its turn.
+ * Subscribers woken in one turn of the loop, so that others have theirs in between: so few that
+ * what was touched of their connections is in the processor's cache still when each has its turn.
  */
 #define WAKE_MAX 64
 

@@ -89,7 +89,7 @@ void exchange_end(struct exchange *x, enum close_reason reason)
 
 /* ---- Settling -------------------------------------------------------------------------------- */
 
-/* It goes on for longer than it takes to send an answer, and nobody waits for more of the request. */
+/* It goes on for longer than it takes to send an answer, and its request is whole. */
 static bool lives_long(const struct exchange *x)
 {
     return (x->body_done || !x->body_expected)

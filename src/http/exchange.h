@@ -172,9 +172,9 @@ void exchange_free(struct exchange **x);
 void exchange_end(struct exchange *x, enum close_reason reason);
 
 /*
- * The end of a turn: moves the head of a request that is complete to where it stays, once, and with
- * it the views and all that lies in x->message. An exchange that has a long life before it is packed
- * by that.
+ * The end of a turn: moves the head of a request that is complete to where it stays, once, and the
+ * views with it. An exchange that has a long life before it is packed by that: all that lies in
+ * x->message moves.
  */
 void exchange_settle(struct exchange *x);
 

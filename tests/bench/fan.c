@@ -5,9 +5,9 @@
  *   fan ws|sse [options] PATH PUBPATH    subscribers, to whom messages are published by POST
  *   fan idle-ws|idle-sse [options] PATH  subscribers, held until stdin ends
  *
- * With -k a connection that the server ends is opened again at once, behind the last message that came
- * (?last_event_id=), and another line of JSON at the very end says how many were, and how long it
- * took from the first end to the last beginning.
+ * With -k a connection that the server ends is opened again at once, behind the last message that
+ * came (?last_event_id=), and another line of JSON at the very end says how many were, and how long
+ * it took from the first end to the last beginning.
  *
  * `ready` is printed when all connections are there; a line on stdin starts the load. A message
  * carries the time at which it was published, so that each subscriber measures its delay; it
@@ -346,7 +346,7 @@ publish(void)
     published += (uint64_t)opt.burst;
 }
 
-/* -k: the publisher waits for its answers, and changes to another connection where it is asked to. */
+/* -k: the publisher waits for its answers, and changes the connection where it is asked to. */
 static void
 settle_publisher(void)
 {

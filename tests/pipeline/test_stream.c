@@ -44,8 +44,8 @@ static void test_pushed(void)
 }
 
 /*
- * A stream of unknown length may go on for hours: what is kept of its request has just the size that
- * it needs, however its head has come, and is all there.
+ * A stream of unknown length may go on for hours: what is kept of its request has just the size
+ * that it needs, however its head has come, and is all there.
  */
 static void test_packed(void)
 {
