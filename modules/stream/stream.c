@@ -126,7 +126,7 @@ uint64_t stream_after(struct slv_request *r, const struct stream_conf *c)
         if (text.n > 2 && text.p[0] == '"' && text.p[text.n - 1] == '"')
             text = (struct str){ text.p + 1, text.n - 2 };
     }
-    if (!text.n)
+    if (!text.n && r->args.n)
         text = slv_template_text(r, c->what.after);
     return slv_hub_after(text);
 }

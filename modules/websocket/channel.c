@@ -19,13 +19,15 @@
 struct listener {
     unsigned magic;
 #define LISTENER_MAGIC 0x11570e4bu
+    bool tell;                     /* it is to be told where it begins */
+    uint8_t size;                  /* of name */
     struct slv_hub_subscriber subscriber;
     const struct channel_endpoint *endpoint;
     struct slv_ws *ws;             /* NULL: not open yet */
-    bool tell;                     /* it is to be told where it begins */
-    struct str channel;            /* view of text */
-    char text[];
+    char name[];                   /* of the channel */
 };
+
+_Static_assert(SLV_HUB_NAME_MAX <= UINT8_MAX, "the size of a name is a byte");
 
 /* Takes one back. */
 static struct listener *listener_of(void *p)
@@ -89,7 +91,7 @@ static void news(struct slv_hub_subscriber *s)
 
 int channel_join(struct slv_request *r, const struct channel_endpoint *c, struct listener **made)
 {
-    struct str name = slv_template_text(r, c->name);
+    struct str name = slv_template_text(r, c->name), after = { NULL, 0 };
     struct listener *l;
     enum slv_hub_result result;
 
@@ -104,10 +106,11 @@ int channel_join(struct slv_request *r, const struct channel_endpoint *c, struct
     l->magic = LISTENER_MAGIC;
     l->endpoint = c;
     l->subscriber.news = news;
-    memcpy(l->text, name.p, name.n);
-    l->channel = (struct str){ l->text, name.n };
-    result = slv_hub_subscribe(&l->subscriber, l->channel,
-                               slv_hub_after(slv_template_text(r, c->after)), c->subscribers);
+    l->size = (uint8_t)name.n;
+    memcpy(l->name, name.p, name.n);
+    if (r->args.n)
+        after = slv_template_text(r, c->after);
+    result = slv_hub_subscribe(&l->subscriber, name, slv_hub_after(after), c->subscribers);
     if (result == SLV_HUB_OK) {
         *made = l;
         return 0;
@@ -187,7 +190,8 @@ static void on_message(struct slv_ws *ws, void *arg, enum slv_ws_kind kind, char
 {
     struct listener *l = listener_of(arg);
     struct slv_hub_post post = {
-        .channel = l->channel, .kind = kind == SLV_WS_TEXT ? SLV_HUB_TEXT : SLV_HUB_BINARY,
+        .channel = { l->name, l->size },
+        .kind = kind == SLV_WS_TEXT ? SLV_HUB_TEXT : SLV_HUB_BINARY,
         .data = { data, n }, .rate = l->endpoint->rate
     };
     uint64_t id;

@@ -46,14 +46,19 @@ struct ws {
     struct frame_reader reader;
     struct bytes message;          /* at hand, behind HEADROOM bytes; empty mostly */
     char *control;                 /* payload of a control frame that came in pieces */
-    char *back;                    /* what a handler may send back in this call, and */
-    size_t back_room;              /* how many bytes before it may be overwritten */
     struct deflate *deflate;       /* NULL: not agreed */
     int64_t heard;                 /* when the last bytes came */
     int64_t pinged;                /* when a ping was sent that nothing has followed; 0: none was */
     int64_t drain_at;              /* when it is to be sent away; 0: not */
     int64_t closing_since;         /* when our Close had left; 0: it has not */
 };
+
+/* What a handler may send back in the call in hand, and how many bytes before it are free. */
+static struct {
+    struct ws *ws;
+    char *data;
+    size_t room;
+} back;
 
 /* Takes one back from a handler, or from the tunnel. */
 static struct ws *ws_of(const void *p)
@@ -65,14 +70,13 @@ static struct ws *ws_of(const void *p)
     return ws;
 }
 
-struct ws *ws_new(const struct slv_ws_api *api, const struct ws_settings *settings,
+struct ws *ws_new(struct slv_request *r, const struct slv_ws_api *api,
+                  const struct ws_settings *settings,
                   const struct deflate_terms *terms, const struct slv_ws_handler *handler,
                   void *arg)
 {
-    struct ws *ws = calloc(1, sizeof *ws);
+    struct ws *ws = memset(slv_alloc(r, sizeof *ws), 0, sizeof *ws);
 
-    if (!ws)
-        abort();
     ws->head.api = api;
     ws->magic = WS_MAGIC;
     ws->code = CODE_ABNORMAL;
@@ -96,7 +100,6 @@ void ws_discard(struct ws **pws)
     free(ws->control);
     deflate_free(&ws->deflate);
     ws->magic = 0;
-    free(ws);
 }
 
 /* ---- Sending -------------------------------------------------------------------------------- */
@@ -279,9 +282,9 @@ int ws_send_back(struct slv_ws *head, enum slv_ws_kind kind, char *data, size_t 
     struct ws *ws = ws_of(head);
     size_t size = frame_head_size(n);
 
-    if (data != ws->back || ws->back_room < size || (ws->deflate && n))
+    if (back.ws != ws || data != back.data || back.room < size || (ws->deflate && n))
         return ws_send(head, kind, data, n);
-    ws->back = NULL;
+    back.ws = NULL;
     if (!may_send(ws))
         return -1;
     if (ws->message.p) {
@@ -319,11 +322,12 @@ struct slv_request *ws_request(const struct slv_ws *head)
 /* Hands a message over. room: bytes before data that may be overwritten. */
 static void deliver(struct ws *ws, char *data, size_t n, size_t room)
 {
-    ws->back = data;
-    ws->back_room = room;
+    back.ws = ws;
+    back.data = data;
+    back.room = room;
     if (ws->handler->on_message)
         ws->handler->on_message(&ws->head, ws->arg, (enum slv_ws_kind)ws->kind, data, n);
-    ws->back = NULL;
+    back.ws = NULL;
 }
 
 /* A message begins. */

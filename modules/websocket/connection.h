@@ -25,12 +25,16 @@ struct ws;
 
 extern const struct slv_protocol ws_protocol;
 
-/* The state for slv_upgrade(); freed by it, or by ws_discard() where it refused. */
-struct ws *ws_new(const struct slv_ws_api *api, const struct ws_settings *settings,
+/*
+ * The state for slv_upgrade(), which ends it, or ws_discard() where it refused. It lies in the
+ * memory of the request.
+ */
+struct ws *ws_new(struct slv_request *r, const struct slv_ws_api *api,
+                  const struct ws_settings *settings,
                   const struct deflate_terms *terms, const struct slv_ws_handler *handler,
                   void *arg);
 
-/* Frees one that was never upgraded to, without a word to its handler. */
+/* Ends one that was never upgraded to, without a word to its handler. */
 void ws_discard(struct ws **ws);
 
 /* For struct slv_ws_api: see there. */

@@ -251,7 +251,7 @@ static int accept_as(struct slv_request *r, const struct protocol_name *protocol
         return status;
     if (listener && str_eq(protocol, STR(CHANNEL_PROTOCOL)))
         channel_tell(listener);
-    ws = ws_new(&api, &c->settings, &terms, handler, arg);
+    ws = ws_new(r, &api, &c->settings, &terms, handler, arg);
     if (slv_upgrade(r, &ws_protocol, ws) == SLV_DONE)
         return SLV_DONE;
     ws_discard(&ws);

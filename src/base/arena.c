@@ -32,7 +32,7 @@ struct arena_cleanup {
     void *object;
 };
 
-void arena_init(struct arena *a, size_t block_size)
+void arena_init(struct arena *a, unsigned block_size)
 {
     AN(block_size >= 64);
     *a = (struct arena){ .magic = ARENA_MAGIC, .block_size = block_size };
@@ -49,15 +49,35 @@ static void run_cleanups(struct arena *a)
     AN(a->cleanups == NULL);
 }
 
+void arena_trim(struct arena *a)
+{
+    struct arena_block *b;
+
+    CHECK_OBJ(a, ARENA_MAGIC);
+    while ((b = a->spare)) {
+        a->spare = b->next;
+        free(b);
+    }
+}
+
 void arena_reset(struct arena *a)
 {
     struct arena_block *b, *next;
+    size_t kept = 0;
 
     CHECK_OBJ(a, ARENA_MAGIC);
     run_cleanups(a);
+    for (b = a->spare; b; b = b->next)
+        kept += b->size;
     for (b = a->blocks; b && (b->next || ONE_BLOCK_EACH); b = next) {
         next = b->next;
-        free(b);
+        if (ONE_BLOCK_EACH || kept + b->size > ARENA_SPARE) {
+            free(b);
+            continue;
+        }
+        kept += b->size;
+        b->next = a->spare;
+        a->spare = b;
     }
     a->blocks = b;
     a->next = b ? b->data : NULL;
@@ -67,28 +87,45 @@ void arena_reset(struct arena *a)
 void arena_free(struct arena *a)
 {
     arena_reset(a);
+    arena_trim(a);
     free(a->blocks);
     a->blocks = NULL;
     a->next = a->end = NULL;
 }
 
+/* Takes the first spare block with room for size bytes; NULL: there is none. */
+static struct arena_block *take_spare(struct arena *a, size_t size)
+{
+    for (struct arena_block **at = &a->spare; *at; at = &(*at)->next) {
+        struct arena_block *b = *at;
+
+        if (b->size < size)
+            continue;
+        *at = b->next;
+        return b;
+    }
+    return NULL;
+}
+
 /* Adds a block with at least size bytes and makes it the newest. */
 static void add_block(struct arena *a, size_t size)
 {
-    struct arena_block *b;
+    struct arena_block *b = take_spare(a, size);
 
-    if (!ONE_BLOCK_EACH) {
-        if (size < a->block_size)
-            size = a->block_size;
-        size = (size + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
+    if (!b) {
+        if (!ONE_BLOCK_EACH) {
+            if (size < a->block_size)
+                size = a->block_size;
+            size = (size + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
+        }
+        AN(size <= SIZE_MAX - sizeof *b);
+        b = mem_alloc(sizeof *b + size);
+        b->size = size;
     }
-    AN(size <= SIZE_MAX - sizeof *b);
-    b = mem_alloc(sizeof *b + size);
-    b->size = size;
     b->next = a->blocks;
     a->blocks = b;
     a->next = b->data;
-    a->end = b->data + size;
+    a->end = b->data + b->size;
 }
 
 void *arena_alloc_block(struct arena *a, size_t size)
@@ -169,6 +206,8 @@ size_t arena_held(const struct arena *a)
 
     CHECK_OBJ(a, ARENA_MAGIC);
     for (const struct arena_block *b = a->blocks; b; b = b->next)
+        held += sizeof *b + b->size;
+    for (const struct arena_block *b = a->spare; b; b = b->next)
         held += sizeof *b + b->size;
     return held;
 }

@@ -24,17 +24,25 @@ struct arena_cleanup;
 struct arena {
     unsigned magic;
 #define ARENA_MAGIC 0x6a3e4a11u
+    unsigned block_size;
     char *next, *end;              /* the free part of the newest block */
     struct arena_block *blocks;    /* newest first */
+    struct arena_block *spare;     /* kept by arena_reset() for the next use */
     struct arena_cleanup *cleanups;
-    size_t block_size;
 };
 
 /* block_size: what is asked of the heap at a time, bytes; the first block is made on first use. */
-void arena_init(struct arena *a, size_t block_size);
+void arena_init(struct arena *a, unsigned block_size);
 
-/* Runs the cleanups and frees all blocks but the first, which is kept for the next use. */
+/*
+ * Runs the cleanups, and keeps what the next use is likely to need: the first block and up to
+ * ARENA_SPARE bytes in others. The rest is freed.
+ */
 void arena_reset(struct arena *a);
+#define ARENA_SPARE 4096
+
+/* Frees the blocks that an earlier use has left and that this one has not needed. */
+void arena_trim(struct arena *a);
 
 /* Runs the cleanups and frees everything; the arena may be used again after arena_init(). */
 void arena_free(struct arena *a);

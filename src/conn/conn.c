@@ -278,8 +278,9 @@ void conn_expired(struct conn *c, ms_t now)
 void conn_settle(struct conn *c)
 {
     CHECK_OBJ(c, CONN_MAGIC);
-    c->adapter->settle(c->state, c);
+    /* First: what is queued until the end of the turn may lie in what the adapter lets go. */
     outq_settle(&c->out);
+    c->adapter->settle(c->state, c);
     c->was_empty = outq_empty(&c->out);
     if (!c->in)
         return;

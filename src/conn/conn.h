@@ -122,6 +122,7 @@ struct conn {
     bool was_empty;                /* nothing waited to be written when the last turn ended */
     unsigned requests;             /* served or begun on this connection */
     uint32_t in_size, in_room, in_fed; /* of in; in_fed: taken in this turn */
+    uint16_t refuse_with;          /* the status for all its requests: 495 … 497; 0: none */
     const struct adapter *adapter;
     void *state;
     char *in;                      /* bytes kept for the next feed; NULL mostly */
@@ -133,11 +134,10 @@ struct conn {
     uint64_t number;
     ms_t opened;
     struct addr peer;              /* who has connected; whom it speaks for is another matter */
-    struct proxied *proxied;       /* what a PROXY header named, owned; NULL: nobody */
     struct addr local;             /* family ADDR_NONE until somebody asks conn_local() */
+    struct proxied *proxied;       /* what a PROXY header named, owned; NULL: nobody */
     const void *listen;            /* struct listen_addr */
     const void *tls;               /* encrypted, and this struct server was asked for; or NULL */
-    uint16_t refuse_with;          /* the status for all its requests: 495 … 497; 0: none */
     const struct conn_driver *driver; /* NULL: none, as in some tests */
     void *driver_arg;
 };

@@ -1,5 +1,5 @@
 /*
- * context.h - what the core keeps of an exchange, in the exchange's arena.
+ * context.h - what the core keeps of an exchange, in the exchange's arena for the message.
  */
 #ifndef SLV_CONTEXT_H
 #define SLV_CONTEXT_H
@@ -20,9 +20,19 @@ struct captures {
     unsigned count;                /* groups, the whole match included */
 };
 
+/* The body of a request that somebody wants, as much as has come. */
+struct request_body {
+    unsigned magic;
+#define REQUEST_BODY_MAGIC 0xb0d7a9e5u
+    char *data;                    /* from the heap */
+    size_t size, room;
+    int64_t max;
+};
+
 struct context {
     unsigned magic;
 #define CONTEXT_MAGIC 0x0c0473e1u
+    int error_status;              /* an error_page goes out with this status; 0: with its own */
     struct exchange *x;
     const struct config *config;
     const struct server *server;
@@ -32,18 +42,15 @@ struct context {
     uint8_t *variable_known;       /* which of them hold: 0 no, 1 yes, 2 being evaluated */
     const struct addr *client;     /* the peer, or whom it speaks for; NULL: nobody has asked */
     struct str remote_user;        /* of auth_basic; .p NULL: none */
-    unsigned redirects;            /* internal ones so far */
     uint64_t image_number;         /* of the prebuilt image that answered; 0: none did */
-    bool error_page;               /* an error_page is being made */
-    int error_status;              /* and it goes out with this status; 0: with its own */
     const struct access_logs *logs; /* where the request will be logged */
+    uint8_t redirects;             /* internal ones so far */
+    bool error_page;               /* an error_page is being made */
     bool internal;                 /* came here by an internal redirect */
     bool match_failed;             /* a regular expression gave up before it had an answer */
     bool logged;
-    char *body;                    /* of the request, as much as has come; from the heap */
-    size_t body_size, body_room;
-    int64_t body_max;              /* 0: nobody wants it */
-    struct captures captures;      /* last: see context_new() */
+    struct request_body *body;     /* in the arena; NULL: nobody wants it */
+    struct captures *captures;     /* in the arena; NULL: no regular expression has matched */
 };
 
 /* The core's context of a request. */

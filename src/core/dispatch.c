@@ -48,11 +48,8 @@ static void enter_block(struct context *ctx, const struct conf_block *block)
 static struct context *context_new(struct exchange *x, const struct config *config,
                                    const struct server *server)
 {
-    struct context *ctx = arena_alloc(&x->arena, sizeof *ctx);
+    struct context *ctx = arena_zalloc(&x->message, sizeof *ctx);
 
-    /* The captures are a third of it, and hardly any request has some: their count is enough. */
-    memset(ctx, 0, offsetof(struct context, captures));
-    ctx->captures.count = 0;
     ctx->magic = CONTEXT_MAGIC;
     ctx->x = x;
     ctx->config = config;
@@ -76,13 +73,13 @@ static void on_begin(struct exchange *x)
 static int decode_path(struct context *ctx)
 {
     struct exchange *x = ctx->x;
-    struct str raw = x->target.path;
+    struct str raw = x->target->path;
     bool merge = ctx->core->merge_slashes;
     ssize_t n;
     char *out;
 
-    x->req.args = x->target.args;
-    if (x->target.form == TARGET_ASTERISK || target_is_plain(raw, merge)) {
+    x->req.args = x->target->args;
+    if (x->target->form == TARGET_ASTERISK || target_is_plain(raw, merge)) {
         x->req.path = raw;
         return 0;
     }
@@ -228,31 +225,35 @@ static int judge_tls(const struct conn *c, const struct server *server)
 /* Gives the body of the request back. */
 static void drop_body(void *arg)
 {
-    struct context *ctx;
+    struct request_body *body;
 
-    CAST_OBJ(ctx, arg, CONTEXT_MAGIC);
-    free(ctx->body);
+    CAST_OBJ(body, arg, REQUEST_BODY_MAGIC);
+    free(body->data);
 }
 
 /* Asks the modules whether the body is to be kept. 413, or SLV_DECLINED: go on. */
 static int plan_body(struct slv_request *r, struct context *ctx)
 {
     const struct config *config = ctx->config;
+    int64_t max = 0;
 
     for (size_t i = 0; i < config->modules.count; i++) {
         const struct slv_module *m = config->modules.list[i];
-        int64_t max = m->body ? m->body(r, ctx->block->confs[i]) : 0;
+        int64_t wanted = m->body ? m->body(r, ctx->block->confs[i]) : 0;
 
-        if (max > ctx->body_max)
-            ctx->body_max = max;
+        if (wanted > max)
+            max = wanted;
     }
-    if (!ctx->body_max)
+    if (!max)
         return SLV_DECLINED;
-    if (r->content_length > ctx->body_max) {
+    if (r->content_length > max) {
         ctx->x->reason = CLOSE_BODY_TOO_LARGE;
         return 413;
     }
-    arena_on_free(&ctx->x->arena, drop_body, ctx);
+    ctx->body = arena_zalloc(&ctx->x->arena, sizeof *ctx->body);
+    ctx->body->magic = REQUEST_BODY_MAGIC;
+    ctx->body->max = max;
+    arena_on_free(&ctx->x->arena, drop_body, ctx->body);
     return SLV_DECLINED;
 }
 
@@ -276,7 +277,7 @@ static void on_headers(struct exchange *x)
         result = ctx->core->acme_directory.n ? acme_answer(r, ctx->core->acme_directory)
                                              : SLV_DECLINED;
     if (result == SLV_DECLINED)
-        result = x->target.form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
+        result = x->target->form == TARGET_ASTERISK ? answer_asterisk(r) : run_phases(r, ctx);
     if (result == SLV_DECLINED && x->body_expected)
         result = plan_body(r, ctx);
     if (result != SLV_DECLINED)
@@ -382,36 +383,36 @@ static void on_request(struct exchange *x)
 }
 
 /* Room for n more bytes of the body. What was announced is believed up to a point. */
-static void grow_body(struct context *ctx, size_t n)
+static void grow_body(struct request_body *body, size_t n, int64_t announced)
 {
-    size_t room = ctx->body_room ? ctx->body_room * 2 : BODY_FIRST;
-    int64_t announced = ctx->x->req.content_length;
+    size_t room = body->room ? body->room * 2 : BODY_FIRST;
 
-    if (ctx->body_size + n <= ctx->body_room)
+    if (body->size + n <= body->room)
         return;
-    if (!ctx->body_room && announced > 0 && announced < BODY_FIRST)
+    if (!body->room && announced > 0 && announced < BODY_FIRST)
         room = (size_t)announced;
-    if (room < ctx->body_size + n)
-        room = ctx->body_size + n;
-    ctx->body = mem_resize(ctx->body, room, 1);
-    ctx->body_room = room;
+    if (room < body->size + n)
+        room = body->size + n;
+    body->data = mem_resize(body->data, room, 1);
+    body->room = room;
 }
 
 /* http_hooks: body */
 static void on_body(struct exchange *x, const char *data, size_t n)
 {
-    struct context *ctx = context_of(&x->req);
+    struct request_body *body = context_of(&x->req)->body;
 
-    if (!ctx->body_max || !n)
+    if (!body || !n)
         return;
-    if (n > (uint64_t)ctx->body_max - ctx->body_size) {
+    CHECK_OBJ(body, REQUEST_BODY_MAGIC);
+    if (n > (uint64_t)body->max - body->size) {
         x->reason = CLOSE_BODY_TOO_LARGE;
         core_finish(&x->req, 413);
         return;
     }
-    grow_body(ctx, n);
-    memcpy(ctx->body + ctx->body_size, data, n);
-    ctx->body_size += n;
+    grow_body(body, n, x->req.content_length);
+    memcpy(body->data + body->size, data, n);
+    body->size += n;
 }
 
 /* http_hooks: refuse. A head that was not understood has no path that could choose a location. */
@@ -427,6 +428,15 @@ static void on_refuse(struct exchange *x, int status)
     slv_log(&x->req, SLV_LOG_INFO, 0, "client sent a request that is refused with %d: %s", status,
             close_words(x->reason == CLOSE_NONE ? CLOSE_HANDLER : x->reason));
     core_finish(&x->req, status);
+}
+
+/* http_hooks: moved. Nobody holds the context between two turns but the exchange. */
+static void on_moved(struct exchange *x, bool packed)
+{
+    struct context *ctx = context_of(&x->req);
+
+    if (packed)
+        x->app = memcpy(arena_alloc(&x->message, sizeof *ctx), ctx, sizeof *ctx);
 }
 
 /* http_hooks: done */
@@ -500,5 +510,7 @@ const struct http_hooks core_hooks = {
     .body = on_body,
     .request = on_request,
     .refuse = on_refuse,
+    .moved = on_moved,
+    .app_size = sizeof(struct context),
     .done = on_done,
 };

@@ -41,7 +41,7 @@ static bool alias_climbs(struct str dir, struct str rest)
 /* The same for the captures that an alias or a root may be made of. */
 static bool captures_climb(const struct captures *c)
 {
-    for (unsigned i = 1; i < c->count; i++) {
+    for (unsigned i = 1; c && i < c->count; i++) {
         const uint32_t *group = &c->ovector[2 * i];
         struct str value;
 
@@ -64,7 +64,7 @@ struct str files_name(struct slv_request *r, struct str path)
     /* A request that broke off in its head has no path, but it is logged. */
     if (!path.p || memchr(path.p, '\0', path.n) || path.n < replaced)
         return (struct str){ NULL, 0 };
-    if (!slv_template_literal(root->text).p && captures_climb(&ctx->captures))
+    if (!slv_template_literal(root->text).p && captures_climb(ctx->captures))
         return (struct str){ NULL, 0 };
     if (replaced && alias_climbs(dir, str_from(path, replaced)))
         return (struct str){ NULL, 0 };

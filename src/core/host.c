@@ -187,9 +187,9 @@ void slv_on_end(struct slv_request *r, void (*release)(void *object), void *obje
 
 struct str slv_request_body(const struct slv_request *r)
 {
-    const struct context *ctx = context_of(r);
+    const struct request_body *body = context_of(r)->body;
 
-    return (struct str){ ctx->body, ctx->body_size };
+    return body ? (struct str){ body->data, body->size } : (struct str){ NULL, 0 };
 }
 
 void core_drive(const struct core_driver *d, void *arg)

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Subscribers woken in one turn of the loop, so that others have theirs in between. */
-#define WAKE_MAX 512
+/*
+ * Subscribers woken in one turn of the loop, so that others have theirs in between: so few that
+ * what was touched of their connections is in the processor's cache still when each has its turn.
+ */
+#define WAKE_MAX 64
 
 /* Readings remembered within a turn; a power of two. */
 #define READINGS 64

@@ -129,11 +129,14 @@ struct slv_regex *slv_regex_compile(struct slv_conf *cf, size_t arg, struct str 
 static void keep_captures(const struct slv_regex *re, struct str subject, struct slv_request *r,
                           int matched)
 {
-    struct captures *c = &context_of(r)->captures;
+    struct context *ctx = context_of(r);
+    struct captures *c = ctx->captures;
     const PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(match_data);
     unsigned count = (unsigned)matched;
     char *copy;
 
+    if (!c)
+        c = ctx->captures = slv_alloc(r, sizeof *c);
     c->count = 1;
     c->subject = (struct str){ NULL, 0 };
     c->ovector[0] = c->ovector[1] = UINT32_MAX;

@@ -107,7 +107,7 @@ struct str slv_template_literal(const struct slv_template *t)
 /* What group number n of the last successful match held. */
 static struct str capture_value(const struct captures *c, unsigned n)
 {
-    if (n >= c->count || c->ovector[2 * n] == UINT32_MAX)
+    if (!c || n >= c->count || c->ovector[2 * n] == UINT32_MAX)
         return (struct str){ NULL, 0 };
     AN(c->ovector[2 * n] <= c->ovector[2 * n + 1] && c->ovector[2 * n + 1] <= c->subject.n);
     return (struct str){ c->subject.p + c->ovector[2 * n],
@@ -120,7 +120,7 @@ struct str template_part_value(struct slv_request *r, const struct template_part
     if (part->text.p)
         return part->text;
     if (part->capture)
-        return capture_value(&context_of(r)->captures, part->capture);
+        return capture_value(context_of(r)->captures, part->capture);
     return variable_value(r, part->variable);
 }
 

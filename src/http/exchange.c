@@ -10,27 +10,42 @@
 
 #include <stdlib.h>
 
-/* Exchanges kept with their arena's first block, so that a warm worker allocates nothing. */
+/* Exchanges kept with their arenas' first blocks, so that a warm worker allocates nothing. */
 #define SHELF 128
 
 static struct exchange *shelf[SHELF];
 static size_t shelved;
 
+/*
+ * Arenas that packed exchanges have left, for the next ones: given back to the heap, each would
+ * become a hole among what lives long.
+ */
+#define MESSAGES 8
+
+static struct arena messages[MESSAGES];
+static size_t message_count;
+
 struct exchange *exchange_new(const struct http_hooks *hooks, const struct h1_limits *limits,
                               ms_t now)
 {
-    struct arena arena;
+    struct arena arena, message;
     struct exchange *x;
 
     if (shelved) {
         x = shelf[--shelved];
         arena = x->arena;
+        message = x->message;
     } else {
         x = mem_alloc(sizeof *x);
         arena_init(&arena, EXCHANGE_ARENA);
+        if (message_count)
+            message = messages[--message_count];
+        else
+            arena_init(&message, EXCHANGE_MESSAGE);
     }
     *x = (struct exchange){ .req.magic = SLV_REQUEST_MAGIC, .magic = EXCHANGE_MAGIC };
     x->arena = arena;
+    x->message = message;
     x->hooks = hooks;
     x->limits = limits;
     x->began = now;
@@ -45,13 +60,15 @@ void exchange_free(struct exchange **px)
     struct exchange *x;
 
     TAKE_OBJ(x, px, EXCHANGE_MAGIC);
-    x->magic = x->req.magic = 0;
     arena_reset(&x->arena);
-    if (shelved < SHELF) {
+    arena_reset(&x->message);
+    x->magic = x->req.magic = 0;
+    if (shelved < SHELF && !x->packed) {
         shelf[shelved++] = x;
         return;
     }
     arena_free(&x->arena);
+    arena_free(&x->message);
     free(x);
 }
 
@@ -70,11 +87,99 @@ void exchange_end(struct exchange *x, enum close_reason reason)
     exchange_free(&x);
 }
 
+/* ---- Settling -------------------------------------------------------------------------------- */
+
+/* It goes on for longer than it takes to send an answer, and its request is whole. */
+static bool lives_long(const struct exchange *x)
+{
+    return (x->body_done || !x->body_expected)
+        && (x->answer == ANSWER_UPGRADED
+            || (x->answer == ANSWER_STREAMING && x->source_left < 0));
+}
+
+/* Bytes of an object in an arena. */
+static size_t rounded(size_t n)
+{
+    return (n + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
+}
+
+/* What is to be moved, besides what the application has. */
+static size_t message_size(const struct exchange *x)
+{
+    size_t size = rounded(x->head_size) + rounded(x->req.header_count * sizeof *x->fields);
+
+    for (const struct header_out *h = x->headers_out; h; h = h->next)
+        size += rounded(sizeof *h);
+    return size;
+}
+
+/* The nodes of the answer's fields follow; what they show is elsewhere. */
+static void move_headers_out(struct exchange *x)
+{
+    struct header_out **at = &x->headers_out;
+
+    for (; *at; at = &(*at)->next)
+        *at = memcpy(arena_alloc(&x->message, sizeof **at), *at, sizeof **at);
+    x->headers_out_end = at;
+}
+
+/*
+ * Moves what is still needed of the message into a block of just that size. The parser is not: the
+ * request is whole.
+ */
+static void pack(struct exchange *x)
+{
+    struct arena before = x->message;
+    size_t fields = x->req.header_count * sizeof *x->fields;
+    size_t size = message_size(x) + rounded(x->hooks->app_size);
+
+    AN(size <= UINT32_MAX);
+    arena_init(&x->message, size < 64 ? 64 : (unsigned)size);
+    exchange_move(x, memcpy(arena_alloc(&x->message, x->head_size), x->head, x->head_size));
+    if (fields)
+        x->fields = memcpy(arena_alloc(&x->message, fields), x->fields, fields);
+    x->req.headers = x->fields;
+    x->field_room = (uint32_t)x->req.header_count;
+    move_headers_out(x);
+    x->parse = NULL;
+    x->target = NULL;
+    x->head_moved = x->packed = true;
+    if (x->hooks->moved)
+        x->hooks->moved(x, true);
+    arena_trim(&x->arena);
+    arena_reset(&before);
+    if (message_count < MESSAGES)
+        messages[message_count++] = before;
+    else
+        arena_free(&before);
+}
+
+void exchange_settle(struct exchange *x)
+{
+    char *to;
+
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    if (x->head_moved || !x->head_size)
+        return;
+    if (lives_long(x)) {
+        pack(x);
+        return;
+    }
+    to = arena_alloc(&x->message, x->head_size);
+    memcpy(to, x->head, x->head_size);
+    exchange_move(x, to);
+    x->head_moved = true;
+    if (x->hooks->moved)
+        x->hooks->moved(x, false);
+}
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
 /* Not inlined, because it would weigh on each field that has room. */
 static __attribute__((noinline)) void grow_fields(struct exchange *x)
 {
-    size_t n = x->req.header_count, room = n ? n * 2 : 16;
-    struct slv_header *more = arena_alloc(&x->arena, room * sizeof *more);
+    uint32_t n = (uint32_t)x->req.header_count, room = n ? n * 2 : 16;
+    struct slv_header *more = arena_alloc(&x->message, room * sizeof *more);
 
     if (n)
         memcpy(more, x->fields, n * sizeof *more);

@@ -7,9 +7,10 @@
  * one connection: one that is being received or answered, and those whose answers wait in the
  * output queue.
  *
- * Memory from the arena lives as long as the exchange. Views into the message may be moved
- * between two turns of the loop (exchange_settle), always together with the fields of struct
- * slv_request.
+ * Memory from the arena lives as long as the exchange. What the adapter and the core keep of the
+ * message lies in an arena of its own, and may be moved between two turns of the loop by
+ * exchange_settle(), which knows all of it. So an exchange that goes on for hours, a stream or
+ * another protocol, holds no more than it needs.
  */
 #ifndef SLV_EXCHANGE_H
 #define SLV_EXCHANGE_H
@@ -35,7 +36,9 @@ struct parse;
 /* Of a body that nobody wants, this much is read and dropped so that the connection can be kept. */
 #define EXCHANGE_UNREAD_MAX (64 * 1024)
 
-#define EXCHANGE_ARENA 2048
+/* Blocks of the two arenas: what modules get, of which there may be little; and the message. */
+#define EXCHANGE_ARENA 256
+#define EXCHANGE_MESSAGE 2048
 
 /* A header field of the answer. */
 struct header_out {
@@ -86,8 +89,12 @@ struct http_hooks {
     void (*request)(struct exchange *x);
     /* The message is malformed or beyond a limit: answer with this status. */
     void (*refuse)(struct exchange *x, int status);
-    /* The views of x->req have been moved. May be NULL. */
-    void (*moved)(struct exchange *x);
+    /*
+     * The views of x->req have been moved. May be NULL. packed: x->message has been replaced; what
+     * the application keeps in there has to move to x->message, where app_size bytes are left.
+     */
+    void (*moved)(struct exchange *x, bool packed);
+    size_t app_size;
     /* All over: x->reason says how. The exchange is freed after this. */
     void (*done)(struct exchange *x);
 };
@@ -96,48 +103,50 @@ struct exchange {
     struct slv_request req;        /* first: a struct slv_request * is a struct exchange * */
     unsigned magic;
 #define EXCHANGE_MAGIC 0x3c8a96e0u
+    enum close_reason reason;      /* for the log. NONE: answered and sent whole */
     struct link link;              /* in h1's queue of answers on their way */
     struct h1 *h1;                 /* whose; NULL for requests that a builder makes up */
     struct conn *conn;             /* NULL likewise */
     struct arena arena;
+    struct arena message;          /* for what exchange_settle() moves */
     const struct h1_limits *limits;
     const struct http_hooks *hooks;
-    void *app;                     /* the application's own: struct context */
-    struct parse *parse;           /* in the arena */
+    void *app;                     /* the application's own: struct context, in message */
+    struct parse *parse;           /* in message; NULL: packed */
+    struct target *target;         /* the same; the request target in its parts, raw */
 
     /* The request. */
-    struct slv_header *fields;     /* in the arena; req.headers is the same */
-    size_t field_room;
+    struct slv_header *fields;     /* in message; req.headers is the same */
     const char *head;              /* first byte of the message, for moving the views */
     /* bytes of request line and header fields, blank line included */
-    size_t head_size;
-    size_t head_seen;              /* bytes of the head so far */
-    size_t head_room;              /* of the buffer that an unfinished head lies in */
-    int64_t unread;                /* bytes of the body that came after the answer */
-    bool head_moved;               /* the head lies in the arena already */
+    uint32_t head_size;
+    uint32_t field_room;
+    uint32_t head_seen;            /* bytes of the head so far */
+    uint32_t head_room;            /* of the buffer that an unfinished head lies in */
+    bool head_moved;               /* the head lies in message already */
+    bool packed;                   /* message has the size of what it holds */
     bool body_expected, body_done; /* more than 0 bytes announced; all of them are in */
     bool expect_continue;
     bool wants_close;              /* by its version and Connection field (W-26..28) */
     bool upgrade;                  /* a valid Upgrade offer came with it */
-    struct target target;          /* the request target in its parts, raw */
-    uint32_t repeated;             /* known fields that came more than once, as 1 << enum */
-    int refusal;                   /* the status for what parse.c refuses; 0: nothing */
+    int64_t unread;                /* bytes of the body that came after the answer */
     int64_t body_received;
     int64_t received;              /* all bytes, as $request_length counts them */
 
     /* The answer. */
-    enum answer_state answer;
-    enum framing framing;
-    int status;                    /* 0: none yet */
+    uint8_t answer;                /* enum answer_state */
+    uint8_t framing;               /* enum framing */
+    uint16_t refusal;              /* the status for what parse.c refuses; 0: nothing */
     bool keep_alive;               /* decided when the head is written */
     bool close_after;              /* must not be kept alive (error, drain, unread body) */
+    bool accept_ranges_out;
+    int status;                    /* 0: none yet */
+    uint32_t repeated;             /* known fields that came more than once, as 1 << enum */
     struct header_out *headers_out, **headers_out_end;
     /* Fields that have a place of their own in the head; empty: not sent. */
     struct str server_out, content_type_out, last_modified_out, etag_out, location_out;
-    bool accept_ranges_out;
     int64_t content_length_out;    /* -1: none sent */
     uint64_t head_out;             /* bytes of the answer's head */
-    uint64_t body_out;             /* bytes of body queued, framing included */
     uint64_t out_begin, out_end;   /* positions in the connection's output queue */
     struct slv_source *source;
     int64_t source_left;           /* bytes that a source of known length still owes; -1: unknown */
@@ -149,7 +158,6 @@ struct exchange {
     /* For the log. */
     ms_t began;                    /* first byte (I-sojourn: W-18) */
     ms_t handled;                  /* the handler's start */
-    enum close_reason reason;      /* NONE: answered and sent whole */
 };
 
 /* One from the worker's shelf or the heap, clean; and back to it. limits may be changed later. */
@@ -162,6 +170,13 @@ void exchange_free(struct exchange **x);
  * owner is released, the memory given back.
  */
 void exchange_end(struct exchange *x, enum close_reason reason);
+
+/*
+ * The end of a turn: moves the head of a request that is complete to where it stays, once, and the
+ * views with it. An exchange that has a long life before it is packed by that: all that lies in
+ * x->message moves.
+ */
+void exchange_settle(struct exchange *x);
 
 /* Room for one more field at the end of x->fields, counted already; NULL: there are too many. */
 struct slv_header *exchange_add_field(struct exchange *x);

@@ -225,7 +225,7 @@ static size_t grow_partial(struct h1 *h, const char *data, size_t n)
     struct exchange *x = h->cur;
     size_t max = x->limits->header_buffer * x->limits->header_buffers + 1;
 
-    AN(x->head_seen < max);
+    AN(x->head_seen < max && max <= UINT32_MAX / 2);
     if (n > max - x->head_seen)
         n = max - x->head_seen;
     if (x->head_seen + n > x->head_room) {
@@ -236,7 +236,7 @@ static size_t grow_partial(struct h1 *h, const char *data, size_t n)
         exchange_move(x, wider);
         free(h->partial);
         h->partial = wider;
-        x->head_room = room;
+        x->head_room = (uint32_t)room;
     }
     memcpy(h->partial + x->head_seen, data, n);
     return n;
@@ -253,7 +253,7 @@ static size_t feed_head(struct h1 *h, struct conn *c, char *data, size_t n, ms_t
         n = grow_partial(h, data, n);
     else
         x->head = data;
-    x->head_seen = seen + n;
+    x->head_seen = (uint32_t)(seen + n);
     event = parse_head(x, x->head_seen);
     if (event == PARSE_MORE)
         return n;
@@ -305,21 +305,6 @@ static size_t skip_blank(struct h1 *h, const char *data, size_t n)
     return i;
 }
 
-/* Moves the head of a finished request into its arena. */
-static void settle_exchange(struct exchange *x)
-{
-    char *to;
-
-    if (x->head_moved || !x->head_size)
-        return;
-    to = arena_alloc(&x->arena, x->head_size);
-    memcpy(to, x->head, x->head_size);
-    exchange_move(x, to);
-    x->head_moved = true;
-    if (x->hooks->moved)
-        x->hooks->moved(x);
-}
-
 /*
  * Hands the connection to the protocol that cur's 101 has promised, once no earlier answer is on
  * its way. h is gone then.
@@ -327,12 +312,13 @@ static void settle_exchange(struct exchange *x)
 static void upgrade(struct h1 *h, struct conn *c, ms_t now)
 {
     struct exchange *x = h->cur;
+    char *spent = h->spent;
 
     if (!x || x->answer != ANSWER_UPGRADED || h->flying_count || c->closing)
         return;
     h->cur = NULL;
-    settle_exchange(x);
-    tunnel_begin(x, now);
+    h->spent = NULL;
+    tunnel_begin(x, spent, now);
 }
 
 /* struct adapter: feed */
@@ -483,9 +469,9 @@ static void h1_settle(void *state, struct conn *c)
     CAST_OBJ(h, state, H1_MAGIC);
     (void)c;
     LIST_EACH(at, after, &h->flying)
-        settle_exchange(LIST_ITEM(at, struct exchange, link));
+        exchange_settle(LIST_ITEM(at, struct exchange, link));
     if (h->cur && h->head_done)
-        settle_exchange(h->cur);
+        exchange_settle(h->cur);
     if (h->spent) {
         free(h->spent);
         h->spent = NULL;

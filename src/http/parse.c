@@ -309,14 +309,14 @@ static int judge_target(struct exchange *x)
 
     if (r->method == SLV_CONNECT)
         return refuse(x, 405, CLOSE_NOT_IMPLEMENTED);
-    if (target_parse(r->raw_target, r->method == SLV_OPTIONS, &x->target))
+    if (target_parse(r->raw_target, r->method == SLV_OPTIONS, x->target))
         return refuse(x, 400, CLOSE_BAD_REQUEST);
     if (!host.p && r->version >= 11)
         return refuse(x, 400, CLOSE_BAD_REQUEST);
-    if (x->target.form == TARGET_ABSOLUTE) {
+    if (x->target->form == TARGET_ABSOLUTE) {
         if (host.p && !target_host_valid(host))
             return refuse(x, 400, CLOSE_BAD_REQUEST);
-        host = x->target.authority;
+        host = x->target->authority;
     }
     r->host = (struct str){ "", 0 };
     if (host.n == 0)
@@ -521,7 +521,7 @@ static const llhttp_settings_t settings = {
 
 void parse_begin(struct exchange *x)
 {
-    struct parse *p = arena_alloc(&x->arena, sizeof *p);
+    struct parse *p = arena_alloc(&x->message, sizeof *p);
 
     p->magic = PARSE_MAGIC;
     p->x = x;
@@ -529,6 +529,7 @@ void parse_begin(struct exchange *x)
     p->mark = NULL;
     p->head_done = p->trailers = false;
     x->parse = p;
+    x->target = arena_zalloc(&x->message, sizeof *x->target);
 }
 
 /* The head is not plain: llhttp takes it from its first byte on. */
@@ -722,8 +723,9 @@ void exchange_move(struct exchange *x, const char *to)
     const char *from = x->head;
     size_t size = x->head_size ? x->head_size : x->parse->fed;
     struct slv_request *r = &x->req;
+    struct target *t = x->target;
     struct str *views[] = { &r->method_name, &r->line, &r->raw_target, &r->path, &r->args, &r->host,
-                            &x->target.authority, &x->target.path, &x->target.args };
+                            &t->authority, &t->path, &t->args };
 
     for (size_t i = 0; i < sizeof views / sizeof *views; i++)
         move_view(views[i], from, size, to);

@@ -21,7 +21,7 @@ void respond_header(struct exchange *x, struct str name, struct str value)
         x->close_after = x->close_after || token_list_has(value, STR("close"));
         return;
     }
-    h = arena_alloc(&x->arena, sizeof *h);
+    h = arena_alloc(&x->message, sizeof *h);
     h->next = NULL;
     h->name = name;
     h->value = value;
@@ -121,7 +121,7 @@ struct str respond_fields(struct exchange *x, enum framing framing)
 
     for (const struct header_out *h = x->headers_out; h; h = h->next)
         room += h->name.n + h->value.n + 4;
-    text = arena_alloc(&x->arena, room);
+    text = arena_alloc(&x->message, room);
     pen = (struct pen){ text, text + room };
     put_field(&pen, STR("Server: "), x->server_out);
     put_field(&pen, STR("Content-Type: "), x->content_type_out);
@@ -203,7 +203,7 @@ static void queue_head(struct exchange *x, struct str fields)
     x->keep_alive = decide_keep_alive(x);
     x->out_begin = outq_end(q);
     x->head_out = queue_start(x) + fields.n;
-    outq_add(q, fields.p, fields.n, OUTQ_HELD);
+    outq_add(q, fields.p, fields.n, OUTQ_TRANSIENT);
 }
 
 void respond_pieces(struct exchange *x, int status, const struct slv_body *pieces, size_t count)
@@ -332,13 +332,13 @@ void respond_upgrade(struct exchange *x, const struct slv_protocol *protocol, vo
     q = &x->conn->out;
     x->status = 101;
     x->content_length_out = -1;
-    start = arena_printf(&x->arena, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\n"
+    start = arena_printf(&x->message, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\n"
                          "Connection: Upgrade\r\n", protocol->name);
     fields = respond_fields(x, FRAMING_NONE);
     x->out_begin = outq_end(q);
     x->head_out = start.n + fields.n;
-    outq_add(q, start.p, start.n, OUTQ_HELD);
-    outq_add(q, fields.p, fields.n, OUTQ_HELD);
+    outq_add(q, start.p, start.n, OUTQ_TRANSIENT);
+    outq_add(q, fields.p, fields.n, OUTQ_TRANSIENT);
     x->protocol = protocol;
     x->protocol_state = state;
     x->answer = ANSWER_UPGRADED;

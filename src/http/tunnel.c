@@ -6,6 +6,7 @@
 #include "base/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* In the exchange's arena. */
 struct slv_tunnel {
@@ -13,6 +14,7 @@ struct slv_tunnel {
 #define TUNNEL_MAGIC 0x70e1ad17u
     bool in_turn;                  /* what is queued now leaves without being asked for */
     struct exchange *x;
+    char *spent;                   /* until the end of its first turn */
     ms_t now;
 };
 
@@ -105,8 +107,13 @@ static void tunnel_drain(void *state, struct conn *c, ms_t now)
 /* struct adapter: settle. Nothing of a protocol points into the scratch between two turns. */
 static void tunnel_settle(void *state, struct conn *c)
 {
-    (void)state;
+    struct slv_tunnel *t;
+
     (void)c;
+    CAST_OBJ(t, state, TUNNEL_MAGIC);
+    exchange_settle(t->x);
+    free(t->spent);
+    t->spent = NULL;
 }
 
 /* struct adapter: state */
@@ -142,6 +149,7 @@ static void tunnel_free(void *state, struct conn *c, enum close_reason reason)
     x->protocol->free(x->protocol_state, t);
     x->protocol = NULL;
     t->magic = 0;
+    free(t->spent);
     exchange_end(x, reason);
 }
 
@@ -160,15 +168,16 @@ const struct adapter tunnel_adapter = {
     .free = tunnel_free,
 };
 
-void tunnel_begin(struct exchange *x, ms_t now)
+void tunnel_begin(struct exchange *x, char *spent, ms_t now)
 {
     struct slv_tunnel *t;
 
     CHECK_OBJ(x, EXCHANGE_MAGIC);
-    AN(x->protocol != NULL && x->head_moved && x->conn != NULL);
+    AN(x->protocol != NULL && x->conn != NULL);
     t = arena_zalloc(&x->arena, sizeof *t);
     t->magic = TUNNEL_MAGIC;
     t->x = x;
+    t->spent = spent;
     x->h1 = NULL;
     conn_upgrade(x->conn, &tunnel_adapter, t);
     t = enter(t, now);

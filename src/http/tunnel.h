@@ -15,9 +15,9 @@
 extern const struct adapter tunnel_adapter;
 
 /*
- * Puts x's protocol in the place of the present adapter, which is freed. Takes x, whose head must
- * lie in its own arena.
+ * Puts x's protocol in the place of the present adapter, which is freed. Takes x, and spent (from
+ * the heap, or NULL), in which the views of x may lie until the end of this turn.
  */
-void tunnel_begin(struct exchange *x, ms_t now);
+void tunnel_begin(struct exchange *x, char *spent, ms_t now);
 
 #endif

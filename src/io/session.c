@@ -33,6 +33,9 @@
 struct session {
     unsigned magic;
 #define SESSION_MAGIC 0x5e551042u
+    bool in_turn;                  /* a wake-up now will be seen before the turn ends */
+    bool woken;
+    bool nagle;                    /* TCP_NODELAY was taken off */
     struct channel channel;
     ev_io io;
     struct loop_timer timer;
@@ -41,9 +44,6 @@ struct session {
     struct preface *preface;       /* to be read before the transport reads; NULL: nothing is */
     struct link link;
     ms_t goodbye_by;               /* the end waits so long for its last words; 0: it does not */
-    bool in_turn;                  /* a wake-up now will be seen before the turn ends */
-    bool woken;
-    bool nagle;                    /* TCP_NODELAY was taken off */
 };
 
 static void take_turn(struct session *s, int events);

@@ -13,7 +13,7 @@
  */
 struct slv_timer {
     void (*fire)(struct slv_timer *t);
-    uint64_t room[8];
+    uint64_t room[6];
 };
 
 /* Sets or moves it to so many milliseconds from now; negative: off. */

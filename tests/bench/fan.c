@@ -5,6 +5,10 @@
  *   fan ws|sse [options] PATH PUBPATH    subscribers, to whom messages are published by POST
  *   fan idle-ws|idle-sse [options] PATH  subscribers, held until stdin ends
  *
+ * With -k a connection that the server ends is opened again at once, behind the last message that
+ * came (?last_event_id=), and another line of JSON at the very end says how many were, and how long
+ * it took from the first end to the last beginning.
+ *
  * `ready` is printed when all connections are there; a line on stdin starts the load. A message
  * carries the time at which it was published, so that each subscriber measures its delay; it
  * counts as lost where it has not come to a subscriber some seconds after the last was sent. The
@@ -47,6 +51,7 @@ struct peer {
     char kept[STAMP_SIZE];      /* the start of a stamp whose end has not come yet */
     size_t owed;                /* echo: bytes of the message under way */
     uint64_t sent_at;
+    uint64_t id;                /* -k: of the last message that came */
 };
 
 static struct {
@@ -54,7 +59,7 @@ static struct {
     long connections, burst, size;
     double seconds, rate;
     const char *path, *publish_path;
-    bool echo, sse, idle;
+    bool echo, sse, idle, comes_back;
 } opt = {.connections = 64, .burst = 1, .size = 125, .seconds = 1, .rate = 100};
 
 static struct peer *peers;
@@ -64,6 +69,12 @@ static long opened, broken;
 static char buf[STAMP_SIZE + BUF_SIZE];
 static uint64_t published, acknowledged, delivered, refused;
 static bool running;
+
+/* -k */
+static struct {
+    uint64_t ends, beginnings, first, last;
+    bool publisher_leaves;
+} returns;
 
 /* Opens a socket and sends what begins it. */
 static void
@@ -83,6 +94,37 @@ peer_open(struct peer *p, const char *request, size_t len)
     if (len != 0 && send(p->fd, request, len, MSG_NOSIGNAL) != (ssize_t)len)
         die("send");
     p->state = OPENING;
+}
+
+/* The request that begins a subscription, behind a message. Returns its size. */
+static int
+write_request(char *out, size_t room, uint64_t after)
+{
+    char query[48] = "";
+
+    if (after != 0)
+        snprintf(query, sizeof(query), "?last_event_id=%llu", (unsigned long long)after);
+    return snprintf(out, room, opt.sse ? "GET %s%s HTTP/1.1\r\nHost: bench.example\r\n"
+                                         "Accept: text/event-stream\r\n\r\n"
+                                       : "GET %s%s HTTP/1.1\r\nHost: bench.example\r\n"
+                                         "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                                         "Sec-WebSocket-Version: 13\r\n"
+                                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                    opt.path, query,
+                    opt.comes_back ? "Sec-WebSocket-Protocol: selvage.channel\r\n" : "");
+}
+
+/* -k: the server has ended the connection, as it should: again, from where it was. */
+static void
+peer_return(struct peer *p)
+{
+    char request[1024];
+
+    if (returns.ends++ == 0)
+        returns.first = now_ns();
+    close(p->fd);
+    p->kept_len = 0;
+    peer_open(p, request, (size_t)write_request(request, sizeof(request), p->id));
 }
 
 /* The connection is of no more use. */
@@ -143,6 +185,7 @@ take_messages(struct peer *p, char *data, size_t n, uint64_t now)
     char *at = data - p->kept_len, *end = data + n, *mark;
 
     memcpy(at, p->kept, p->kept_len);
+    p->kept_len = 0;
     while ((mark = memmem(at, (size_t)(end - at), MARK, MARK_SIZE)) != NULL
            && end - mark >= STAMP_SIZE) {
         char digits[17] = "";
@@ -150,7 +193,12 @@ take_messages(struct peer *p, char *data, size_t n, uint64_t now)
         memcpy(digits, mark + MARK_SIZE, 16);
         stats_answer(now - strtoull(digits, NULL, 16));
         delivered++;
+        p->id++;
         at = mark + STAMP_SIZE;
+    }
+    if (opt.comes_back && !opt.sse && memmem(data, n, "\x03\xe9server", 8) != NULL) {
+        peer_return(p);
+        return;
     }
     if (mark == NULL && end - at >= MARK_SIZE)
         mark = end - (MARK_SIZE - 1);
@@ -160,9 +208,27 @@ take_messages(struct peer *p, char *data, size_t n, uint64_t now)
     memcpy(p->kept, mark, p->kept_len);
 }
 
+/* -k: behind which message it begins, and whether that is where it was. */
+static void
+take_place(struct peer *p, const char *data, size_t n)
+{
+    const char *mark = opt.sse ? "\nid: " : "{\"after\":";
+    const char *at = memmem(data, n, mark, strlen(mark));
+    uint64_t id = at == NULL ? 0 : strtoull(at + strlen(mark), NULL, 10);
+
+    if (id == 0 || (p->id != 0 && p->id != id))
+        fail(1, "a connection does not begin where it was: %llu, not %llu",
+             (unsigned long long)id, (unsigned long long)p->id);
+    if (p->id != 0) {
+        returns.beginnings++;
+        returns.last = now_ns();
+    }
+    p->id = id;
+}
+
 /* The answer that begins a connection. */
 static void
-take_begin(struct peer *p, const char *data, size_t n)
+take_begin(struct peer *p, char *data, size_t n)
 {
     const char *wanted = opt.sse ? "HTTP/1.1 200" : "HTTP/1.1 101";
 
@@ -172,7 +238,11 @@ take_begin(struct peer *p, const char *data, size_t n)
         return;
     }
     p->state = OPEN;
-    opened++;
+    opened += p->id == 0;
+    if (opt.comes_back) {
+        take_place(p, data, n);
+        take_messages(p, data, n, now_ns());
+    }
 }
 
 /* Answers to what was published: a status line each, whatever else. */
@@ -186,6 +256,17 @@ take_published(const char *data, size_t n)
         refused += at[9] != '2';
         at += 9;
     }
+    returns.publisher_leaves |= memmem(data, n, "Connection: close", 17) != NULL;
+}
+
+/* -k: the publisher's connection has been ended, or is to be. */
+static void
+publisher_return(void)
+{
+    returns.publisher_leaves = false;
+    close(publisher.fd);
+    peer_open(&publisher, NULL, 0);
+    publisher.state = OPEN;
 }
 
 /* Something came. */
@@ -196,7 +277,11 @@ on_readable(struct peer *p)
 
     if (n < 0 && errno == EAGAIN)
         return;
-    if (n <= 0)
+    if (n == 0 && opt.comes_back && p == &publisher && acknowledged == published)
+        publisher_return();
+    else if (n == 0 && opt.comes_back && p != &publisher)
+        peer_return(p);
+    else if (n <= 0)
         peer_broke(p, n == 0 ? "closed" : strerror(errno));
     else if (p == &publisher)
         take_published(buf + STAMP_SIZE, (size_t)n);
@@ -227,13 +312,7 @@ static void
 open_all(void)
 {
     char request[1024];
-    int len = snprintf(request, sizeof(request),
-                       opt.sse ? "GET %s HTTP/1.1\r\nHost: bench.example\r\n"
-                                 "Accept: text/event-stream\r\n\r\n"
-                               : "GET %s HTTP/1.1\r\nHost: bench.example\r\nUpgrade: websocket\r\n"
-                                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                       opt.path);
+    int len = write_request(request, sizeof(request), 0);
     uint64_t give_up = now_ns() + 30 * SECOND;
 
     for (long i = 0; i < opt.connections; i++) {
@@ -267,6 +346,18 @@ publish(void)
     published += (uint64_t)opt.burst;
 }
 
+/* -k: the publisher waits for its answers, and changes the connection where it is asked to. */
+static void
+settle_publisher(void)
+{
+    uint64_t give_up = now_ns() + PATIENCE;
+
+    while (acknowledged < published && now_ns() < give_up)
+        turn(give_up);
+    if (returns.publisher_leaves)
+        publisher_return();
+}
+
 /* Publishes at the wanted rate, and waits for what is on its way. */
 static void
 run_fan(void)
@@ -279,6 +370,8 @@ run_fan(void)
     while (next < end) {
         while (now_ns() < next)
             turn(next);
+        if (opt.comes_back)
+            settle_publisher();
         publish();
         next += gap;
         turn(0);
@@ -329,7 +422,7 @@ usage(void)
                     " [-m SIZE] PATH\n"
                     "       fan ws|sse -p PORT [-c CONNECTIONS] [-s SECONDS] [-m SIZE] [-r RATE]"
                     " [-b BURST] PATH PUBLISHPATH\n"
-                    "  -r  messages a second (100); -b: so many at once (1)\n");
+                    "  -r  messages a second (100); -b: so many at once (1); -k: comes back\n");
     exit(2);
 }
 
@@ -347,7 +440,7 @@ parse_options(int argc, char **argv)
         usage();
     argc--;
     argv++;
-    while ((ch = getopt(argc, argv, "p:c:s:m:r:b:")) != -1) {
+    while ((ch = getopt(argc, argv, "p:c:s:m:r:b:k")) != -1) {
         switch (ch) {
         case 'p': opt.port = atoi(optarg); break;
         case 'c': opt.connections = atol(optarg); break;
@@ -355,6 +448,7 @@ parse_options(int argc, char **argv)
         case 'm': opt.size = atol(optarg); break;
         case 'r': opt.rate = atof(optarg); break;
         case 'b': opt.burst = atol(optarg); break;
+        case 'k': opt.comes_back = true; break;
         default: usage();
         }
     }
@@ -395,5 +489,9 @@ main(int argc, char **argv)
     stats_print((double)(now_ns() - start) / SECOND, 0);
     if (!opt.idle)
         wait_for_stdin(false);
+    if (opt.comes_back)
+        printf("{\"ends\":%llu,\"returns\":%llu,\"ms\":%llu}\n", (unsigned long long)returns.ends,
+               (unsigned long long)returns.beginnings,
+               (unsigned long long)((returns.last - returns.first) / 1000000));
     return stats.errors != 0;
 }

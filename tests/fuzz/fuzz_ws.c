@@ -49,6 +49,12 @@ static void promise(bool kept)
         abort();
 }
 
+/* Of the core's host functions: memory of a request. */
+void *slv_alloc(struct slv_request *r, size_t size)
+{
+    return arena_alloc(&exchange_of(r)->arena, size);
+}
+
 /* What the core would do. */
 void slv_log(const struct slv_request *r, enum slv_level level, int error, const char *format, ...)
 {
@@ -104,7 +110,8 @@ static void upgrade(struct exchange *x, void *arg)
 {
     struct peer *p = arg;
 
-    respond_upgrade(x, &ws_protocol, ws_new(&api, &p->settings, &p->terms, &handler, p));
+    respond_upgrade(x, &ws_protocol,
+                    ws_new(&x->req, &api, &p->settings, &p->terms, &handler, p));
 }
 
 /* Settings and terms by the bits. */

@@ -313,8 +313,8 @@ static void on_headers(struct exchange *x)
     app_of(x)->head_at = (uintptr_t)x->head;
     note(x, 'h');
     check_views(x);
-    x->req.path = x->target.path;
-    x->req.args = x->target.args;
+    x->req.path = x->target->path;
+    x->req.args = x->target->args;
     if ((n = number_behind(x, STR("/early/"))) == 444)
         respond_abandon(x);
     else if (n >= 200 && n <= 599)
@@ -421,9 +421,10 @@ static void on_refuse(struct exchange *x, int status)
 }
 
 /* http_hooks: moved */
-static void on_moved(struct exchange *x)
+static void on_moved(struct exchange *x, bool packed)
 {
     app_of(x)->moved++;
+    app_of(x)->packed += packed;
     AN(x->head_moved);
 }
 
@@ -474,6 +475,13 @@ void memapp_push_end(struct memapp *app)
     /* The next request may come before the end of this answer has left. */
     app->pending = NULL;
     h1_wake(q->x);
+}
+
+/* Who waits for an answer, or for more of it. */
+const struct exchange *memapp_waiting(const struct memapp *app)
+{
+    AN(app->pending != NULL);
+    return app->pending->x;
 }
 
 /* Frees the texts. */

@@ -32,7 +32,7 @@ struct memapp_request;
 enum memapp_refuse { REFUSE_TEXT, REFUSE_LATER, REFUSE_STREAM, REFUSE_NOT };
 
 struct memapp {
-    unsigned begun, heads, asked, refused, moved, done;
+    unsigned begun, heads, asked, refused, moved, packed, done;
     unsigned sources, stopped, stopped_with_error, pulls;
     unsigned owners, released;
     unsigned payloads;             /* calls of the body hook */
@@ -61,6 +61,9 @@ void memapp_answer(struct memapp *app, int status, const char *text);
 /* More for /stream, and its end. */
 void memapp_push(struct memapp *app, const char *text);
 void memapp_push_end(struct memapp *app);
+
+/* The exchange that has promised an answer, or streams what is pushed. */
+const struct exchange *memapp_waiting(const struct memapp *app);
 
 void memapp_free(struct memapp *app);
 

@@ -11,6 +11,7 @@ alert in the log, a line of a sanitizer, a process or a descriptor that is left 
   SELVAGE_LIVE_WRAP                  words put before the program, to run it under another one:
                                      valgrind -q --leak-check=full --show-leak-kinds=definite
                                      --suppressions=.../tests/lib/valgrind.supp
+  SELVAGE_LIVE_ALL                   tests that take much longer with all they have: all of it
   SELVAGE_LIVE_ONLY                  a regular expression: the other tests are left out of the plan
   SELVAGE_LIVE_KEEP                  the directories of the servers are not removed
 """

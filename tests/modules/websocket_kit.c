@@ -26,6 +26,12 @@ const struct ws_settings wskit_settings = {
 
 /* ---- What the core would do ----------------------------------------------------------------- */
 
+/* Of the core's host functions: memory of a request. */
+void *slv_alloc(struct slv_request *r, size_t size)
+{
+    return arena_alloc(&exchange_of(r)->arena, size);
+}
+
 /* Keeps the line. */
 void slv_log(const struct slv_request *r, enum slv_level level, int error, const char *format, ...)
 {
@@ -340,7 +346,8 @@ static void upgrade(struct exchange *x, void *arg)
 
     AN(x->upgrade);
     respond_header(x, STR("Sec-WebSocket-Accept"), STR("ok"));
-    respond_upgrade(x, &ws_protocol, ws_new(&api, &k->settings, &k->terms, &handler, k));
+    respond_upgrade(x, &ws_protocol,
+                    ws_new(&x->req, &api, &k->settings, &k->terms, &handler, k));
 }
 
 /* A connection. */

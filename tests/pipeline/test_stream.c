@@ -43,6 +43,48 @@ static void test_pushed(void)
     finish(&m);
 }
 
+/*
+ * A stream of unknown length may go on for hours: what is kept of its request has just the size
+ * that it needs, however its head has come, and is all there.
+ */
+static void test_packed(void)
+{
+    static const char head[] = GET("/stream?a=b") "Foo: bar\r\nLast: one\r\n\r\n";
+    const struct exchange *x;
+    struct memconn m;
+
+    for (size_t cut = 0; cut < sizeof head - 1; cut++) {
+        memconn_init(&m);
+        if (cut)
+            memconn_feed(&m, head, cut);
+        memconn_feed(&m, head + cut, sizeof head - 1 - cut);
+        x = memapp_waiting(&m.app);
+        CU_ASSERT_TRUE(x->packed && x->head_moved);
+        CU_ASSERT(arena_held(&x->message) <= x->head_size + 3 * sizeof(struct slv_header) + 64);
+        CU_ASSERT_TRUE(str_eq(x->req.line, STR("GET /stream?a=b HTTP/1.1")));
+        CU_ASSERT_TRUE(str_eq(x->req.args, STR("a=b")));
+        CU_ASSERT_EQUAL(x->req.header_count, 3);
+        CU_ASSERT_TRUE(str_eq(x->req.headers[1].value, STR("bar")));
+        CU_ASSERT_TRUE(str_eq(x->req.headers[2].value, STR("one")));
+        memconn_clear(&m);
+        memapp_push(&m.app, "text");
+        memapp_push_end(&m.app);
+        memconn_turn(&m);
+        CU_ASSERT_STRING_EQUAL(memconn_undated(&m), "4\r\ntext\r\n0\r\n\r\n");
+        memconn_feed_str(&m, PLAIN);
+        CU_ASSERT_EQUAL(m.app.done, 2);
+        CU_ASSERT_PTR_NOT_NULL(strstr(m.app.log.p, "GET /stream?a=b HTTP/1.1 200 open "));
+        finish(&m);
+    }
+    /* One that will be over soon is not worth it. */
+    memconn_init(&m);
+    m.blocked = true;
+    memconn_feed_str(&m, GET("/length/1000000") "\r\n");
+    CU_ASSERT_EQUAL(m.app.moved, 1);
+    CU_ASSERT_EQUAL(m.app.packed, 0);
+    finish(&m);
+}
+
 /* I-18: the same with Connection: close, and for 1.0, where the body ends with the connection. */
 static void test_stream_and_close(void)
 {
@@ -328,6 +370,7 @@ static void test_body_behind_answer(void)
 
 CU_TestInfo stream_tests[] = {
     { "pushed pieces", test_pushed },
+    { "packed requests", test_packed },
     { "a stream, then the end", test_stream_and_close },
     { "pulling stops at the low mark", test_low_mark },
     { "stop and release after the last byte", test_stop_after_last_byte },
