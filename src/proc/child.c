@@ -27,6 +27,7 @@ const char *child_name(const struct child *c)
         [CHILD_WORKER] = "worker process",
         [CHILD_BUILDER] = "builder process",
         [CHILD_WATCHER] = "watcher process",
+        [CHILD_RELAY] = "relay process",
         [CHILD_HELPER] = "helper process",
         [CHILD_BINARY] = "new binary process",
     };
@@ -183,6 +184,8 @@ static void whole_line(struct child *c)
         return;
     if (c->kind == CHILD_BUILDER)
         builder_hear(c, c->line);
+    else if (c->kind == CHILD_RELAY)
+        relay_hear(c, c->line);
     else
         watcher_hear(c, c->line);
 }

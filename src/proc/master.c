@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/hub.h"
 #include "io/listen.h"
 #include "proc/clock.h"
 #include "proc/daemon.h"
@@ -35,7 +34,8 @@ static ms_t next_deadline(const struct master *m)
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
     if (m->state == MASTER_RUNS)
-        next = sooner(sooner(next, tickets_next(m)), sooner(m->watch_after, m->publish.retry_at));
+        next = sooner(sooner(sooner(next, tickets_next(m)), m->relay_after),
+                      sooner(m->watch_after, m->publish.retry_at));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
         next = sooner(next, slots_next(&m->serving->slots));
     return next;
@@ -96,6 +96,7 @@ static void turn(struct master *m, struct pollset *p)
     spawn_due(m);
     publish_check(m);
     watcher_check(m);
+    relay_check(m);
     if (m->state == MASTER_RUNS)
         tickets_check(m);
     control_sweep(m->control);
@@ -132,8 +133,7 @@ static void finish(struct master *m)
     }
     generations_free(m);
     shelves_free(m);
-    if (m->hub)
-        hub_free(&m->hub);
+    keep_free(m);
     if (m->started_fd >= 0)
         close(m->started_fd);
     close(m->signal_fd);
@@ -158,7 +158,7 @@ int master_run(const struct config_source *source, char *const args[], const cha
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
         .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .publish.retry_at = MS_NEVER,
-        .watch_after = MS_NEVER, .tickets.retry_at = MS_NEVER
+        .watch_after = MS_NEVER, .relay_after = MS_NEVER, .tickets.retry_at = MS_NEVER
     };
     struct pollset p = { 0 };
 
