@@ -290,6 +290,8 @@ struct hub *hub_adopt(const char *text, const struct hub_options *o, const char 
         *why = all ? NULL : "its descriptors are missing";
     }
     if (*why) {
+        for (int fd = next_fd(&text); fd >= 0; fd = next_fd(&text))
+            close(fd);
         hub_free(&h);
         return NULL;
     }

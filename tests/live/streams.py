@@ -26,6 +26,7 @@ http {
         @more@
         location /sse { stream sse $arg_c; publish $arg_c; }
         location /poll { stream longpoll $arg_c; stream_poll_timeout 1s; }
+        location /parts { stream multipart $arg_c; }
         location /raw { stream chunked $arg_c; }
         location /file { stream file @prefix@/www/$arg_f; }
         location /pub { publish $arg_c; publish_event $http_x_event; }
