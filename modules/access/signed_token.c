@@ -1,8 +1,8 @@
 /*
  * signed_token.c - the module of access by a token that somebody with the secret has signed.
  *
- * A token is HMAC-SHA256 (RFC 2104) in hexadecimal digits over a text, a space, and the second since
- * 1970 at which it expires. The text is what the token opens, so that it opens nothing else.
+ * A token is HMAC-SHA256 (RFC 2104) in hexadecimal digits over a text, a space, and the second
+ * since 1970 at which it expires. The text is what the token opens, so that it opens nothing else.
  */
 #include <selvage/module.h>
 
@@ -65,8 +65,8 @@ static int set_secret(struct slv_conf *cf, const struct slv_directive *d, void *
 
     (void)d;
     if (slv_conf_arg(cf, 1).n < SECRET_LEAST)
-        return slv_conf_error(cf, 1, "a secret of %zu bytes can be guessed, it must have %d at least",
-                              slv_conf_arg(cf, 1).n, SECRET_LEAST);
+        return slv_conf_error(cf, 1, "a secret of %zu bytes can be guessed, it must have %d at "
+                              "least", slv_conf_arg(cf, 1).n, SECRET_LEAST);
     s->text = slv_conf_str(cf, slv_conf_arg(cf, 1));
     *(list->last ? &list->last->next : &list->first) = s;
     list->last = s;

@@ -84,8 +84,8 @@ static void tell_gap(struct events *e, uint64_t before)
 }
 
 /*
- * A part (RFC 2046 section 5.1). The boundary behind it leaves at once, because it is only then that
- * a client knows that the part is whole.
+ * A part (RFC 2046 section 5.1). The boundary behind it leaves at once, because it is only then
+ * that a client knows that the part is whole.
  */
 static void pass_part(struct events *e, const struct slv_hub_message *m)
 {

@@ -32,7 +32,8 @@ static int set_stream(struct slv_conf *cf, const struct slv_directive *d, void *
             what->kind = (enum stream_kind)w->value;
     if (what->kind == STREAM_NONE)
         return slv_conf_error(cf, 1, "invalid value \"%.*s\", it must be \"sse\", \"longpoll\", "
-                              "\"chunked\", \"multipart\" or \"file\"", STR_ARG(slv_conf_arg(cf, 1)));
+                              "\"chunked\", \"multipart\" or \"file\"",
+                              STR_ARG(slv_conf_arg(cf, 1)));
     if (what->kind == STREAM_FILE && text.n && text.p[0] != '$')
         text = slv_conf_path(cf, text, false);
     what->text = slv_template_compile(cf, 2, text);
@@ -68,7 +69,7 @@ static const struct slv_bounds natural = { 0, UINT32_MAX };
 #define EVERYWHERE SLV_IN_ANY_HTTP
 
 static const struct slv_directive directives[] = {
-    { "stream", SLV_IN_LOCATION, 2, 2, SLV_NOT_INHERITED, 
+    { "stream", SLV_IN_LOCATION, 2, 2, SLV_NOT_INHERITED,
       "sse | longpoll | chunked | multipart | file text", set_stream, FIELD(what), NULL, NULL },
     { "publish", SLV_IN_LOCATION, 1, 1, SLV_NOT_INHERITED, "channel", slv_set_template,
       FIELD(publish), NULL, NULL },

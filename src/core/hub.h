@@ -38,10 +38,10 @@
  * there, and writes to the seat's eventfd unless it has been written to since the worker last
  * looked. The worker looks through the bits and wakes its subscribers, some hundreds at a time.
  *
- * Several machines share channels by way of a server that numbers messages (proc/relay.h). Then what
- * is published goes into the outbox, a queue behind the ring (hub_outbox.h), and comes back numbered
- * (hub_place_message()). A channel is not made with an id of this machine's: its first message says
- * where it begins, and a hole in the numbers makes it begin anew behind it.
+ * Several machines share channels by way of a server that numbers messages (proc/relay.h). Then
+ * what is published goes into the outbox, a queue behind the ring (hub_outbox.h), and comes back
+ * numbered (hub_place_message()). A channel is not made with an id of this machine's: its first
+ * message says where it begins, and a hole in the numbers makes it begin anew behind it.
  *
  * A program that takes over from another (an upgrade) goes on with the same region, if it has the
  * same layout. The workers of one have the lower half of the seats, those of the other the upper.
@@ -63,7 +63,7 @@ struct hub_options {
     size_t size;                   /* of the region, bytes */
     unsigned channels;             /* at most */
     unsigned seats;                /* workers at a time, at most */
-    size_t queue;                  /* for the outbox, bytes above size; 0: there is no other machine */
+    size_t queue;                  /* for the outbox, bytes above size; 0: no other machine */
 };
 
 /* What the history of a channel is bounded by; 0: not by that. */

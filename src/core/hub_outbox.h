@@ -2,9 +2,9 @@
  * hub_outbox.h - messages on their way to the server that several machines share.
  *
  * The outbox is a queue in the hub's region, behind the ring. Whoever publishes puts a letter in;
- * one process on this machine (proc/relay.h) takes letters out at the other end, in their order, and
- * says what became of each. So letters outlive workers and that process, but not the server's end.
- * They have numbers that count up, by which the shared server knows those that it has seen already.
+ * one process on this machine (proc/relay.h) takes letters out at the other end, in their order,
+ * and says what became of each. So letters outlive workers and that process, but not the server's
+ * end. They have numbers that count up, by which the shared server knows those that it has seen.
  *
  * Letters are put in under the hub's lock, and are in when out_head has moved over them: a process
  * that dies before that leaves nothing. They are read without the lock, because only the reader
@@ -25,8 +25,8 @@ enum slv_hub_result hub_outbox_put(struct hub *h, const struct slv_hub_post *pos
                                    uint64_t *number);
 
 /*
- * What became of it. False: it is not known yet. The seat that put it in is woken when it is. *id is
- * 0 where that was too long ago.
+ * What became of it. False: it is not known yet. The seat that put it in is woken when it is. *id
+ * is 0 where that was too long ago.
  */
 bool hub_outbox_outcome(const struct hub *h, uint64_t number, enum slv_hub_result *result,
                         uint64_t *id);

@@ -86,11 +86,11 @@ static void compare_sizes(const struct hub *h, const struct process_conf *proces
     hub_sizes(h, &has);
     o = wanted(process, has.seats);
     if (has.size != o.size)
-        log_warn(0, "hub_size is %zu bytes still and not %zu, it changes when the server is stopped "
-                 "and started", has.size, o.size);
+        log_warn(0, "hub_size is %zu bytes still and not %zu, it changes when the server is "
+                 "stopped and started", has.size, o.size);
     if (has.channels != o.channels)
-        log_warn(0, "hub_channels is %u still and not %u, it changes when the server is stopped and "
-                 "started", has.channels, o.channels);
+        log_warn(0, "hub_channels is %u still and not %u, it changes when the server is "
+                 "stopped and started", has.channels, o.channels);
 }
 
 void keep_hub(struct master *m, const struct process_conf *process)
@@ -120,7 +120,8 @@ void keep_compare(const struct master *m, const struct process_conf *process)
         return;
     compare_sizes(m->hub, process);
     if (!same_backend(&m->backend, &process->hub_backend))
-        log_warn(0, "hub_backend is what it was, it changes when the server is stopped and started");
+        log_warn(0, "hub_backend is what it was, it changes when the server is stopped and "
+                 "started");
 }
 
 void keep_leave(struct master *m)

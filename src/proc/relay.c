@@ -45,7 +45,8 @@ static _Noreturn void relay(const struct master *m, int words)
         exit(EXIT_FATAL);
 #ifdef HAVE_HIREDIS
     relay_run(m->hub, &m->backend, &(struct hub_bounds){
-        .messages = (uint64_t)config->process->hub_history, .age = config->process->hub_history_time,
+        .messages = (uint64_t)config->process->hub_history,
+        .age = config->process->hub_history_time,
         .bytes = (uint64_t)config->process->hub_history_size
     }, words);
 #else

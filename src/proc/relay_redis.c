@@ -77,7 +77,7 @@ struct relay {
     char log[80], from[128];       /* keys */
     uint64_t at;                   /* where the next letter to be sent is; 0: the oldest */
     size_t letters, bytes;         /* under way */
-    ms_t heard;                    /* when the sender was last answered, or had nothing to wait for */
+    ms_t heard;                    /* when the sender was last answered, or asked first */
     ms_t asked;                    /* when news was asked for */
     ms_t retry_at, retry_pause;
     bool complained;               /* the master was told that the server is away */
@@ -239,7 +239,8 @@ static bool load_script(struct relay *r, const char **why)
 static uint64_t parse_entry(const char *text, int64_t *ms)
 {
     char *end;
-    uint64_t first = strtoull(text, &end, 10), second = *end == '-' ? strtoull(end + 1, NULL, 10) : 0;
+    uint64_t first = strtoull(text, &end, 10);
+    uint64_t second = *end == '-' ? strtoull(end + 1, NULL, 10) : 0;
     uint64_t last = (UINT64_C(1) << CURSOR_BITS) - 1;
 
     *ms = (int64_t)first;

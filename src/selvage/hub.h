@@ -63,8 +63,8 @@ struct slv_hub_posting {
 };
 
 /*
- * The same, but says when the message is where it is to stay: at once with *id, or SLV_HUB_LATER and
- * by done().
+ * The same, but says when the message is where it is to stay: at once with *id, or SLV_HUB_LATER
+ * and by done().
  */
 SLV_API enum slv_hub_result slv_hub_post(struct slv_hub_posting *p,
                                          const struct slv_hub_post *post, uint64_t *id);

@@ -1,6 +1,6 @@
 /*
- * test_hub_shared.c - a hub whose messages are numbered by a server: the outbox, and what comes back;
- * and a region that another program goes on with.
+ * test_hub_shared.c - a hub whose messages are numbered by a server: the outbox, and what comes
+ * back; and a region that another program goes on with.
  */
 #include "test_hub.h"
 
@@ -169,7 +169,7 @@ static bool killed_at(struct hub *h, unsigned long step, bool places)
     return WIFSIGNALED(status);
 }
 
-/* The relay is killed at every step of placing, with and without holes; placing again is harmless. */
+/* The relay is killed at every step of placing, with and without holes; then it places again. */
 static void test_kill_placing(void)
 {
     struct hub *h = make(16384, 65536);
@@ -257,7 +257,8 @@ static void test_kill_letter(void)
         died = killed_at(h, step, false);
         CU_ASSERT_FATAL(hub_outbox_put(h, &post, 0, &number) == SLV_HUB_OK);
         for (at = 0; hub_outbox_next(h, &at, &l); at = 0, n++) {
-            SUITE_CHECK(str_eq(l.post.data, STR("alive")) || str_eq(l.post.data, STR("dying words")),
+            SUITE_CHECK(str_eq(l.post.data, STR("alive"))
+                        || str_eq(l.post.data, STR("dying words")),
                         "step %lu: %.*s", step, STR_ARG(l.post.data));
             hub_outbox_settle(h, 5);
         }
