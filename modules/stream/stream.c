@@ -121,23 +121,9 @@ int stream_refused(struct slv_request *r, enum slv_hub_result result)
     }
 }
 
-/* A number without sign; UINT64_MAX: it is none. */
-static uint64_t parse_id(struct str s)
-{
-    uint64_t id = 0;
-
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9' || id > UINT64_MAX / 20)
-            return UINT64_MAX;
-        id = id * 10 + (uint64_t)(s.p[i] - '0');
-    }
-    return id;
-}
-
 uint64_t stream_after(struct slv_request *r, const struct stream_conf *c)
 {
     struct str text = slv_header_in(r, SLV_H_LAST_EVENT_ID);
-    uint64_t id;
 
     if (!text.n && c->what.kind == STREAM_LONGPOLL) {
         text = slv_header_in(r, SLV_H_IF_NONE_MATCH);
@@ -146,11 +132,7 @@ uint64_t stream_after(struct slv_request *r, const struct stream_conf *c)
     }
     if (!text.n)
         text = slv_template_text(r, c->what.after);
-    if (!text.n)
-        return SLV_HUB_NOW;
-    id = parse_id(text);
-    /* What is no id of ours cannot be gone on from: 1 is the id of no message. */
-    return id == UINT64_MAX ? 1 : id;
+    return slv_hub_after(text);
 }
 
 void stream_uncached(struct slv_request *r)

@@ -185,17 +185,24 @@ static void begin_close(struct ws *ws, unsigned code, struct str reason, enum sl
     ws->why = (uint8_t)why;
 }
 
-/* May more be queued? Where the peer takes too little, this is the end of it. */
-static bool may_send(struct ws *ws)
+bool ws_bound(struct slv_ws *head, uint64_t elsewhere)
 {
+    struct ws *ws = ws_of(head);
+
     if (ws->state != WS_OPEN)
         return false;
-    if ((int64_t)slv_tunnel_waiting(ws->tunnel) < ws->settings->buffer)
+    if (slv_tunnel_waiting(ws->tunnel) + elsewhere < (uint64_t)ws->settings->buffer)
         return true;
     slv_log(slv_tunnel_request(ws->tunnel), SLV_LOG_INFO, 0, "websocket connection is closed with "
             "%u: more than websocket_buffer waits to be sent", ws->settings->overflow_code);
     begin_close(ws, ws->settings->overflow_code, STR("too slow"), SLV_END_SLOW);
     return false;
+}
+
+/* May more be queued? Where the peer takes too little, this is the end of it. */
+static bool may_send(struct ws *ws)
+{
+    return ws_bound(&ws->head, 0);
 }
 
 /* Queues a message of the heap, whose payload lies HEADROOM bytes behind its beginning. */
@@ -250,6 +257,21 @@ int ws_send_prepared(struct slv_ws *head, const void *frames, size_t n,
     }
     slv_tunnel_write_owned(ws->tunnel, frames, n, release, owner);
     return 0;
+}
+
+int ws_send_turn(struct slv_ws *head, const void *frames, size_t n)
+{
+    struct ws *ws = ws_of(head);
+
+    if (!may_send(ws))
+        return -1;
+    slv_tunnel_write_turn(ws->tunnel, frames, n);
+    return 0;
+}
+
+void ws_wake(struct slv_ws *head)
+{
+    slv_tunnel_wake(ws_of(head)->tunnel);
 }
 
 int ws_send_back(struct slv_ws *head, enum slv_ws_kind kind, char *data, size_t n)

@@ -42,4 +42,18 @@ size_t ws_waiting(const struct slv_ws *ws);
 void ws_close(struct slv_ws *ws, unsigned code, struct str reason);
 struct slv_request *ws_request(const struct slv_ws *ws);
 
+/* ---- Beyond struct slv_ws_api: for endpoints of this module --------------------------------- */
+
+/* Asks for a turn: on_room will be called. At any time while the connection is open. */
+void ws_wake(struct slv_ws *ws);
+
+/* As slv_ws_send_prepared(), for frames that stay where they are until the turn ends. */
+int ws_send_turn(struct slv_ws *ws, const void *frames, size_t n);
+
+/*
+ * Closes the connection where what waits, with so many bytes that wait elsewhere, is more than
+ * websocket_buffer. False: it is closing.
+ */
+bool ws_bound(struct slv_ws *ws, uint64_t elsewhere);
+
 #endif

@@ -260,23 +260,24 @@ static int judge(struct slv_request *r, const struct handshake_rules *rules, str
 }
 
 int handshake(struct slv_request *r, const struct handshake_rules *rules,
-              struct deflate_terms *terms)
+              struct deflate_terms *terms, struct str *protocol)
 {
-    struct str key, accept, protocol = { NULL, 0 };
+    struct str key, accept;
     int status = judge(r, rules, &key);
 
+    *protocol = (struct str){ NULL, 0 };
     *terms = (struct deflate_terms){ .agreed = false };
     if (!status)
-        status = take_offers(r, rules, &protocol, terms);
+        status = take_offers(r, rules, protocol, terms);
     if (status)
         return status;
     accept = accept_key(r, key);
     if (!accept.p)
         return refuse(r, 500, "SHA-1 is not to be had");
     slv_header_out(r, STR("Sec-WebSocket-Accept"), accept);
-    if (protocol.p)
+    if (protocol->p)
         slv_header_out(r, STR("Sec-WebSocket-Protocol"),
-                       slv_printf(r, "%.*s", STR_ARG(protocol)));
+                       slv_printf(r, "%.*s", STR_ARG(*protocol)));
     if (terms->agreed) {
         char *answer = slv_alloc(r, DEFLATE_ANSWER_MAX);
         size_t n = deflate_answer(terms, answer);

@@ -36,10 +36,11 @@ struct handshake_rules {
 int origin_rule_parse(struct slv_conf *cf, size_t arg, struct origin_rule *rule);
 
 /*
- * Judges the request. 0: it may be upgraded, the fields for the 101 have been added and terms say
- * what was agreed. Else the status to refuse it with, and the log says why.
+ * Judges the request. 0: it may be upgraded, the fields for the 101 have been added, terms say what
+ * was agreed, and *protocol which subprotocol (.p NULL: none). Else the status to refuse it with,
+ * and the log says why.
  */
 int handshake(struct slv_request *r, const struct handshake_rules *rules,
-              struct deflate_terms *terms);
+              struct deflate_terms *terms, struct str *protocol);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include <selvage/module.h>
 
+#include "channel.h"
 #include "connection.h"
 #include "frame.h"
 #include "handshake.h"
@@ -10,9 +11,11 @@
 SLV_API extern const struct slv_module selvage_module;
 
 /* What answers at a location. */
+enum endpoint_kind { ENDPOINT_NONE, ENDPOINT_ECHO, ENDPOINT_CHANNEL };
+
 struct endpoint {
-    const struct slv_ws_handler *handler;
-    void *arg;
+    enum endpoint_kind kind;
+    struct channel_endpoint channel;
 };
 
 struct origin_list {
@@ -24,7 +27,7 @@ struct protocol_list {
 };
 
 struct websocket_conf {
-    struct endpoint *endpoint;     /* NULL: none */
+    struct endpoint endpoint;
     struct origin_list origins;
     struct protocol_list protocols;
     int64_t max_message, max_frame, ping_interval, ping_timeout;
@@ -63,17 +66,22 @@ static const struct slv_ws_handler echo_handler = {
 
 /* ---- Directives ----------------------------------------------------------------------------- */
 
-/* websocket echo */
+/* websocket echo; websocket channel name [publish] [rate=number] [subscribers=number] */
 static int set_websocket(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
-    struct websocket_conf *c = conf;
+    struct endpoint *e = &((struct websocket_conf *)conf)->endpoint;
     struct str word = slv_conf_arg(cf, 1);
+    size_t count = slv_conf_count(cf);
 
     (void)d;
-    if (!str_eq(word, STR("echo")))
-        return slv_conf_error(cf, 1, "invalid value \"%.*s\", it must be \"echo\"", STR_ARG(word));
-    c->endpoint = slv_conf_alloc(cf, sizeof *c->endpoint);
-    c->endpoint->handler = &echo_handler;
+    if (str_eq(word, STR("channel")) && count > 2) {
+        e->kind = ENDPOINT_CHANNEL;
+        return channel_parse(cf, &e->channel);
+    }
+    e->kind = ENDPOINT_ECHO;
+    if (!str_eq(word, STR("echo")) || count > 2)
+        return slv_conf_error(cf, 1, "invalid value \"%.*s\", it must be \"echo\" or \"channel\" "
+                              "and the name of one", STR_ARG(word));
     return 0;
 }
 
@@ -182,7 +190,8 @@ static const struct slv_bounds frame_bounds = { 0, 1 << 30 };
 #define FIELD(member) SLV_FIELD(struct websocket_conf, member)
 
 static const struct slv_directive directives[] = {
-    { "websocket", SLV_IN_LOCATION, 1, 1, SLV_NOT_INHERITED, "echo", set_websocket,
+    { "websocket", SLV_IN_LOCATION, 1, 5, SLV_NOT_INHERITED,
+      "echo | channel name [publish] [rate=number] [subscribers=number]", set_websocket,
       FIELD(endpoint), NULL, NULL },
     { "websocket_origin", SLV_IN_ANY_HTTP, 1, SLV_ARGS_ANY, 0,
       "any | same | name | *.name | ~regex ...", set_origin, FIELD(origins), "any", NULL },
@@ -225,19 +234,23 @@ static int finish(struct slv_conf *cf, void *conf)
 
 /* ---- Hooks ---------------------------------------------------------------------------------- */
 
-/* struct slv_ws_api: accept */
-static int accept_request(struct slv_request *r, const struct slv_ws_handler *handler, void *arg)
+/* Does the handshake, and upgrades. listener: arg, where it is one; else NULL. */
+static int accept_as(struct slv_request *r, const struct protocol_name *protocols,
+                     const struct slv_ws_handler *handler, void *arg, struct listener *listener)
 {
     const struct websocket_conf *c = slv_request_conf(r, &selvage_module);
     struct handshake_rules rules = {
-        .origins = c->origins.first, .protocols = c->protocols.first, .deflate = &c->deflate
+        .origins = c->origins.first, .protocols = protocols, .deflate = &c->deflate
     };
     struct deflate_terms terms;
+    struct str protocol;
     struct ws *ws;
-    int status = handshake(r, &rules, &terms);
+    int status = handshake(r, &rules, &terms, &protocol);
 
     if (status)
         return status;
+    if (listener && str_eq(protocol, STR(CHANNEL_PROTOCOL)))
+        channel_tell(listener);
     ws = ws_new(&api, &c->settings, &terms, handler, arg);
     if (slv_upgrade(r, &ws_protocol, ws) == SLV_DONE)
         return SLV_DONE;
@@ -245,14 +258,43 @@ static int accept_request(struct slv_request *r, const struct slv_ws_handler *ha
     return 500;
 }
 
+/* struct slv_ws_api: accept */
+static int accept_request(struct slv_request *r, const struct slv_ws_handler *handler, void *arg)
+{
+    const struct websocket_conf *c = slv_request_conf(r, &selvage_module);
+
+    return accept_as(r, c->protocols.first, handler, arg, NULL);
+}
+
+/* Lets a client listen to a channel. */
+static int accept_listener(struct slv_request *r, const struct websocket_conf *c)
+{
+    struct protocol_name own = { c->protocols.first, STR(CHANNEL_PROTOCOL) };
+    struct listener *l;
+    int status = channel_join(r, &c->endpoint.channel, &l);
+
+    if (status)
+        return status;
+    status = accept_as(r, &own, &channel_handler, l, l);
+    if (status != SLV_DONE)
+        channel_leave(&l);
+    return status;
+}
+
 /* struct slv_module: content */
 static int content(struct slv_request *r, const void *conf)
 {
     const struct websocket_conf *c = conf;
 
-    if (!c->endpoint)
-        return SLV_DECLINED;
-    return accept_request(r, c->endpoint->handler, c->endpoint->arg);
+    switch (c->endpoint.kind) {
+    case ENDPOINT_ECHO:
+        return accept_request(r, &echo_handler, NULL);
+    case ENDPOINT_CHANNEL:
+        return accept_listener(r, c);
+    case ENDPOINT_NONE:
+        break;
+    }
+    return SLV_DECLINED;
 }
 
 /* struct slv_module: load */

@@ -31,6 +31,7 @@ struct conf_report {
     void (*write)(void *arg, enum slv_level level, const char *text, const char *detail);
     void *arg;
     unsigned errors, warnings;
+    struct str subject;            /* during write: the directive it is about; .p NULL: of none */
 };
 
 /* A source file that was read; for -T and for the lines in messages. */
@@ -169,6 +170,10 @@ void conf_message(struct conf *c, enum slv_level level, const struct conf_node *
 
 /* "FILE:LINE" of a node, in config memory. */
 struct str conf_place(struct conf *c, const struct conf_node *node);
+
+/* What is lost with a directive of nginx that does not work here. */
+enum conf_nginx_weight { CONF_NGINX_SECURITY, CONF_NGINX_BEHAVIOUR, CONF_NGINX_COSMETIC };
+enum conf_nginx_weight conf_nginx_weigh(struct str name);
 
 /*
  * For "did you mean": the candidate that is nearest to what was written, if it is near enough to

@@ -9,6 +9,8 @@
 
 #include "base/check.h"
 
+#include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* In the order of strcmp(), because they are looked up by bisection. */
@@ -182,4 +184,63 @@ bool conf_is_nginx_directive(struct str name)
 {
     return bsearch(&name, conf_nginx_names, conf_nginx_count, sizeof conf_nginx_names[0],
                    compare_name) != NULL;
+}
+
+/* ---- What is lost ---------------------------------------------------------------------------- */
+
+/* Names of at most this many bytes are weighed. */
+#define WEIGHED_MAX 64
+
+/* The first pattern that fits decides; what fits none changes what the server does. */
+static const struct {
+    const char *pattern;
+    enum conf_nginx_weight weight;
+} weights[] = {
+    /* Sizes, queues, caches of descriptors: the kernel's business or of no use here. */
+    { "*_hash_*size", CONF_NGINX_COSMETIC },     { "*_buffer_size", CONF_NGINX_COSMETIC },
+    { "*_buffers", CONF_NGINX_COSMETIC },        { "*_buffers_size", CONF_NGINX_COSMETIC },
+    { "*_pool_size", CONF_NGINX_COSMETIC },      { "*_temp_path", CONF_NGINX_COSMETIC },
+    { "*_temp_file_*", CONF_NGINX_COSMETIC },    { "*_lowat", CONF_NGINX_COSMETIC },
+    { "*_dry_run", CONF_NGINX_COSMETIC },        { "*_log_level", CONF_NGINX_COSMETIC },
+    { "accept_mutex*", CONF_NGINX_COSMETIC },    { "aio*", CONF_NGINX_COSMETIC },
+    { "debug_*", CONF_NGINX_COSMETIC },          { "directio*", CONF_NGINX_COSMETIC },
+    { "epoll_events", CONF_NGINX_COSMETIC },     { "google_*", CONF_NGINX_COSMETIC },
+    { "gzip_[b-rtvw]*", CONF_NGINX_COSMETIC },   { "http2_*", CONF_NGINX_COSMETIC },
+    { "lingering_*", CONF_NGINX_COSMETIC },
+    { "lock_file", CONF_NGINX_COSMETIC },        { "log_not_found", CONF_NGINX_COSMETIC },
+    { "log_subrequest", CONF_NGINX_COSMETIC },   { "msie_*", CONF_NGINX_COSMETIC },
+    { "multi_accept", CONF_NGINX_COSMETIC },     { "open_*file_cache*", CONF_NGINX_COSMETIC },
+    { "pcre_jit", CONF_NGINX_COSMETIC },         { "postpone_*", CONF_NGINX_COSMETIC },
+    { "read_ahead", CONF_NGINX_COSMETIC },       { "rewrite_log", CONF_NGINX_COSMETIC },
+    { "sendfile*", CONF_NGINX_COSMETIC },        { "ssl_session_[ct]*", CONF_NGINX_COSMETIC },
+    { "tcp_no*", CONF_NGINX_COSMETIC },          { "thread_pool", CONF_NGINX_COSMETIC },
+    { "timer_resolution", CONF_NGINX_COSMETIC }, { "use", CONF_NGINX_COSMETIC },
+    { "worker_[acp]*", CONF_NGINX_COSMETIC },
+    { "limit_rate*", CONF_NGINX_BEHAVIOUR },
+    /* Who may come in, what is encrypted, how much a stranger may ask for, what is given away. */
+    { "*_hide_header", CONF_NGINX_SECURITY },    { "*_ssl_*", CONF_NGINX_SECURITY },
+    { "add_header", CONF_NGINX_SECURITY },       { "allow", CONF_NGINX_SECURITY },
+    { "auth_*", CONF_NGINX_SECURITY },           { "client_*", CONF_NGINX_SECURITY },
+    { "deny", CONF_NGINX_SECURITY },             { "disable_symlinks", CONF_NGINX_SECURITY },
+    { "geo*", CONF_NGINX_SECURITY },             { "if", CONF_NGINX_SECURITY },
+    { "ignore_invalid_headers", CONF_NGINX_SECURITY },
+    { "internal", CONF_NGINX_SECURITY },         { "limit_*", CONF_NGINX_SECURITY },
+    { "merge_slashes", CONF_NGINX_SECURITY },    { "proxy_cookie_flags", CONF_NGINX_SECURITY },
+    { "real_ip_*", CONF_NGINX_SECURITY },        { "satisfy", CONF_NGINX_SECURITY },
+    { "secure_link*", CONF_NGINX_SECURITY },     { "server_tokens", CONF_NGINX_SECURITY },
+    { "set_real_ip_from", CONF_NGINX_SECURITY }, { "ssl*", CONF_NGINX_SECURITY },
+    { "underscores_in_headers", CONF_NGINX_SECURITY },
+    { "user", CONF_NGINX_SECURITY },             { "valid_referers", CONF_NGINX_SECURITY },
+};
+
+enum conf_nginx_weight conf_nginx_weigh(struct str name)
+{
+    char text[WEIGHED_MAX];
+
+    AN(name.p != NULL);
+    snprintf(text, sizeof text, "%.*s", STR_ARG(name));
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++)
+        if (fnmatch(weights[i].pattern, text, 0) == 0)
+            return weights[i].weight;
+    return CONF_NGINX_BEHAVIOUR;
 }

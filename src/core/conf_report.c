@@ -160,9 +160,12 @@ static void message_list(struct conf *c, enum slv_level level, const struct conf
 {
     struct conf_spot spot;
 
-    if (node)
+    if (node) {
         spot = conf_spot_of(node, arg);
+        c->report->subject = node->words[0].text;
+    }
     conf_report_list(c, level, node ? &spot : NULL, node ? &spot : NULL, format, args);
+    c->report->subject = (struct str){ NULL, 0 };
 }
 
 void conf_message(struct conf *c, enum slv_level level, const struct conf_node *node, size_t arg,

@@ -4,6 +4,7 @@
 #include "core/hub_shared.h"
 
 #include "base/check.h"
+#include "http/token.h"
 
 /* One of the bytes that names are made of. */
 static bool name_byte(char c)
@@ -20,6 +21,16 @@ bool slv_hub_name_ok(struct str channel)
         if (!name_byte(channel.p[i]))
             return false;
     return true;
+}
+
+uint64_t slv_hub_after(struct str text)
+{
+    uint64_t id;
+
+    if (text.n == 0)
+        return SLV_HUB_NOW;
+    /* No message has the id 1: ids begin at a time of day. */
+    return digits_parse(text, &id) == 0 && id != SLV_HUB_NOW ? id : 1;
 }
 
 /* FNV-1a. Whoever may choose names can make a chain long, but no longer than there are channels. */

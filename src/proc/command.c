@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WORDS_MAX 8
 
@@ -161,8 +162,10 @@ static void status(struct master *m, struct control_client *client)
 
     metrics_sum(&sum);
     print(client, "version      %s", SELVAGE_VERSION);
+    print(client, "master       %ld", (long)getpid());
     print(client, "generation   %lu%s", m->serving->number,
-          m->reload.step == RELOAD_NONE ? "" : ", a reload is under way");
+          !m->started ? ", its workers are being started"
+          : m->reload.step == RELOAD_NONE ? "" : ", a reload is under way");
     print(client, "connections  %llu open, %llu accepted", (unsigned long long)metrics_open(&sum),
           (unsigned long long)sum.counter[COUNTER_CONNECTIONS]);
     print(client, "requests     %llu", (unsigned long long)sum.counter[COUNTER_REQUESTS]);

@@ -11,11 +11,14 @@
 #include "proc/options.h"
 #include "proc/report.h"
 #include "proc/signaller.h"
+#include "proc/survey.h"
 #include "proc/title.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Copies of the arguments, ended by NULL: the originals give way to the title. */
 static char **copy_args(int argc, char *const argv[])
@@ -56,6 +59,23 @@ static int test(const struct options *o, struct config_source *source)
     return EXIT_SUCCESS;
 }
 
+/* -t --nginx: names in the file are below its own directory, as they are for nginx. */
+static int survey(const struct options *o, struct config_source *source)
+{
+    char *file = realpath(o->nginx, NULL);
+    int status;
+
+    if (!file) {
+        fprintf(stderr, "selvage: realpath() \"%s\" failed (%d: %s)\n", o->nginx, errno,
+                strerror(errno));
+        return EXIT_FAILURE;
+    }
+    source->file = file;
+    status = survey_run(source);
+    free(file);
+    return status;
+}
+
 /* -s */
 static int send_signal(const struct options *o, const struct config_source *source)
 {
@@ -85,7 +105,9 @@ static int run(const struct options *o, char **args)
     if (o->test || (!o->ctl && !o->signal))
         source.tls = &tls_backend;
     AN(args[0] != NULL);
-    if (o->test)
+    if (o->nginx)
+        status = survey(o, &source);
+    else if (o->test)
         status = test(o, &source);
     else if (o->ctl)
         status = ctl_run(&source, o->ctl);

@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/listen.h"
+#include "proc/activation.h"
 #include "proc/clock.h"
 #include "proc/daemon.h"
+#include "proc/notify.h"
 #include "proc/pidfile.h"
 #include "proc/signals.h"
 #include "proc/state.h"
@@ -33,6 +35,7 @@ static ms_t next_deadline(const struct master *m)
 
     LIST_EACH(at, after, &m->children)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
+    next = sooner(next, notify_due());
     if (m->state == MASTER_RUNS)
         next = sooner(sooner(sooner(next, tickets_next(m)), m->relay_after),
                       sooner(m->watch_after, m->publish.retry_at));
@@ -97,6 +100,7 @@ static void turn(struct master *m, struct pollset *p)
     publish_check(m);
     watcher_check(m);
     relay_check(m);
+    announce_alive(m);
     if (m->state == MASTER_RUNS)
         tickets_check(m);
     control_sweep(m->control);
@@ -122,7 +126,9 @@ static void finish(struct master *m)
 {
     remove_names(m);
     LIST_EACH(at, after, &m->generations)
-        listen_close(LIST_ITEM(at, struct generation, link)->config, !upgrade_has_peer(m));
+        listen_close(LIST_ITEM(at, struct generation, link)->config,
+                     !upgrade_has_peer(m) && !activation_used());
+    activation_end();
     if (m->has_pid_file)
         log_notice(0, "exit");
     logs_use(NULL);
@@ -167,6 +173,8 @@ int master_run(const struct config_source *source, char *const args[], const cha
     list_init(&m.shelves);
     log_set_stderr(SLV_LOG_WARN);
     logs_begin(error_log);
+    notify_begin();
+    activation_begin();
     signals_block();
     m.signal_fd = signals_open();
     m.program = daemon_program(args[0]);

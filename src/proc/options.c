@@ -111,6 +111,14 @@ int options_parse(struct options *o, int argc, char *const argv[], char why[OPTI
             o->no_wait = true;
             continue;
         }
+        if (strcmp(argv[i], "--nginx") == 0) {
+            if (i + 1 == argc) {
+                snprintf(why, OPTIONS_WHY_MAX, "option \"--nginx\" requires file name");
+                return -1;
+            }
+            o->nginx = argv[++i];
+            continue;
+        }
         if (!o->ctl && strcmp(argv[i], "ctl") == 0) {
             o->ctl = &argv[i + 1];
             continue;
@@ -127,6 +135,10 @@ int options_parse(struct options *o, int argc, char *const argv[], char why[OPTI
         }
         if (take_argument(o, &i, argc, argv, why) != 0)
             return -1;
+    }
+    if (o->nginx && !o->test) {
+        snprintf(why, OPTIONS_WHY_MAX, "option \"--nginx\" goes with \"-t\"");
+        return -1;
     }
     /* Options, but no command. */
     if (o->ctl)
@@ -147,6 +159,7 @@ static void show_help(FILE *out)
             "  -v            : show version and exit\n"
             "  -V            : show version and configure options then exit\n"
             "  -t            : test configuration and exit\n"
+            "  --nginx file  : with -t, list what of an nginx configuration would not work\n"
             "  -T            : test configuration, dump it and exit\n"
             "  -q            : suppress non-error messages during configuration testing\n"
             "  -s signal     : send signal to a master process: stop, quit, reopen, reload\n"

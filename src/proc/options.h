@@ -10,6 +10,7 @@
 struct options {
     bool help, version, configure; /* -? -h, -v, -V */
     bool test, dump, quiet;        /* -t, -T, -q */
+    const char *nginx;             /* --nginx: a file of nginx that is to be looked through */
     bool no_wait;                  /* --no-wait: "-s reload" does not wait for the outcome */
     char *const *ctl;              /* the words behind "ctl", ended by NULL; NULL: not given */
     const char *signal;            /* -s: one of stop, quit, reopen, reload; or NULL */

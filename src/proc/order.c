@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "io/listen.h"
+#include "proc/activation.h"
 #include "proc/clock.h"
 #include "proc/signals.h"
 
@@ -59,12 +60,13 @@ void order_quit(struct master *m)
         return;
     m->state = MASTER_QUITS;
     reload_abandon(m, "the server is shutting down");
+    announce_end(m);
     publish_give_way(m);
     watcher_check(m);
     control_close(&m->control, "the server is shutting down");
     spawn_drain(m, NULL, upgrade_has_peer(m));
     if (m->serving)
-        listen_close(m->serving->config, !upgrade_has_peer(m));
+        listen_close(m->serving->config, !upgrade_has_peer(m) && !activation_used());
 }
 
 void order_terminate(struct master *m)
@@ -74,6 +76,7 @@ void order_terminate(struct master *m)
         return;
     m->state = MASTER_TERMINATES;
     reload_abandon(m, "the server is shutting down");
+    announce_end(m);
     control_close(&m->control, "the server is shutting down");
     LIST_EACH(at, after, &m->children) {
         struct child *c = LIST_ITEM(at, struct child, link);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "core/images.h"
 #include "io/listen.h"
+#include "proc/activation.h"
 #include "proc/clock.h"
 #include "proc/pidfile.h"
 #include "proc/privileges.h"
@@ -68,6 +69,7 @@ static void over(struct master *m)
 static void refuse(struct master *m, const char *why)
 {
     log_error(0, "reload refused: %s; generation %lu goes on serving", why, m->serving->number);
+    announce_refused(m, why);
     control_end(m->control, TOPIC_RELOAD, "error", why);
     over(m);
 }
@@ -138,6 +140,7 @@ static void handed_over(struct master *m)
     char text[64];
 
     snprintf(text, sizeof text, "generation %lu", m->serving->number);
+    announce_serving(m);
     control_end(m->control, TOPIC_RELOAD, "ok", text);
     over(m);
 }
@@ -251,7 +254,9 @@ static int prepare(struct master *m)
 {
     struct reload *r = &m->reload;
     struct conf_report report = { .write = take_message, .arg = m };
+    struct listen_inherited lent = { NULL, 0 };
     struct config *config;
+    int rc;
 
     r->why[0] = '\0';
     control_say(m->control, TOPIC_RELOAD, "progress", "reading the configuration");
@@ -261,8 +266,13 @@ static int prepare(struct master *m)
             snprintf(r->why, sizeof r->why, "the configuration cannot be read");
         return -1;
     }
-    if (logs_open(r->why, sizeof r->why) != 0
-        || listen_open(config, m->serving->config, NULL, LISTEN_TRIES_RELOAD, r->why) != 0) {
+    rc = logs_open(r->why, sizeof r->why);
+    if (rc == 0) {
+        activation_lend(m->serving->config, &lent);
+        rc = listen_open(config, m->serving->config, &lent, LISTEN_TRIES_RELOAD, r->why);
+        listen_inherited_free(&lent);
+    }
+    if (rc != 0) {
         config_free(&config);
         return -1;
     }
@@ -280,6 +290,7 @@ void reload_request(struct master *m)
         return;
     }
     log_notice(0, "reconfiguring");
+    announce_reload(m);
     control_begin(m->control, TOPIC_RELOAD);
     publish_give_way(m);
     if (prepare(m) != 0)

@@ -11,7 +11,9 @@
 #include "core/images.h"
 #include "io/listen.h"
 #include "proc/about.h"
+#include "proc/activation.h"
 #include "proc/daemon.h"
+#include "proc/notify.h"
 #include "proc/pidfile.h"
 #include "proc/report.h"
 #include "proc/worker.h"
@@ -39,6 +41,7 @@ static int open_all(struct master *m, struct config *config)
         listen_inherited_parse(&inherited, text);
         unsetenv("SELVAGE");
     }
+    activation_lend(NULL, &inherited);
     about_log();
     rc = listen_open(config, NULL, &inherited, LISTEN_TRIES_START, why);
     listen_inherited_free(&inherited);
@@ -111,6 +114,7 @@ static _Noreturn void serve_alone(struct master *m, struct generation *g)
     single_pid_path = m->pid_path;
     atexit(remove_single_pid);
     daemon_succeeded(&m->started_fd);
+    notify_send("READY=1\nSTATUS=one process serves\n");
     free(m->program);
     close(m->signal_fd);
     slots_free(&g->slots);
@@ -155,6 +159,7 @@ static void succeeded(struct master *m)
     log_set_stderr(0);
     daemon_succeeded(&m->started_fd);
     log_info(0, "generation %lu serves", m->serving->number);
+    announce_serving(m);
 }
 
 void start_check(struct master *m)

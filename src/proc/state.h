@@ -17,6 +17,7 @@
  *   helper.c       those that another process answers, about channels
  *   command.c      questions that come by the control socket
  *   upgrade.c      another binary takes over
+ *   announce.c     what the service manager is told
  *   tickets.c      the keys of TLS session tickets
  *   keep.c         the hub, which belongs to no configuration
  *   logs.c         where the master's own lines go; opening log files anew
@@ -428,6 +429,21 @@ void upgrade_begin(struct master *m);
 
 /* The new binary has ended. */
 void upgrade_ended(struct master *m);
+
+/* ---- announce.c ----------------------------------------------------------------------------- */
+
+/* It serves: after the start, and when a reload is over. */
+void announce_serving(struct master *m);
+
+/* A reload begins, or was refused. */
+void announce_reload(struct master *m);
+void announce_refused(struct master *m, const char *why);
+
+/* It ends. */
+void announce_end(struct master *m);
+
+/* Lets the watchdog know, when it is time. */
+void announce_alive(struct master *m);
 
 /* ---- tickets.c ------------------------------------------------------------------------------ */
 

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/listen.h"
+#include "proc/activation.h"
+#include "proc/notify.h"
 #include "proc/pidfile.h"
 #include "proc/signals.h"
 
@@ -40,6 +42,8 @@ static _Noreturn void become(struct master *m)
     char *sockets = listen_inheritable(m->serving->config);
 
     listen_survive_exec(m->serving->config);
+    activation_survive_exec();
+    notify_survive_exec();
     signals_restore();
     setenv("SELVAGE", sockets, 1);
     tickets_leave();

@@ -90,6 +90,12 @@ struct slv_hub_message {
 #define SLV_HUB_NOW UINT64_MAX     /* with the next message */
 
 /*
+ * Where a client that names the last id it has seen goes on: that id; SLV_HUB_NOW where it names
+ * none; for what is no id that of no message, so that it is told that messages are missing.
+ */
+SLV_API uint64_t slv_hub_after(struct str text);
+
+/*
  * A subscriber: embedded in a struct of the module's, which fills news and leaves the rest alone.
  * news() says that there may be something to read; it is called out of the blue, outside of the
  * turns of connections, so it should do no more than slv_wake().

@@ -57,6 +57,15 @@ int openat(int at, const char *name, int flags, ...)
     return (int)syscall(SYS_openat, at, name, flags, 0);
 }
 
+/* What openat() is called in a build with _FORTIFY_SOURCE. */
+int __openat_2(int at, const char *name, int flags);
+
+/* The same. */
+int __openat_2(int at, const char *name, int flags)
+{
+    return openat(at, name, flags, 0);
+}
+
 /* Counts bodies that are compressed, whichever thread does it. */
 size_t libdeflate_gzip_compress(struct libdeflate_compressor *c, const void *from, size_t size,
                                 void *to, size_t room)

@@ -115,6 +115,8 @@ static void test_refused(void)
         const char *words[ARGS_MAX + 1];
         const char *why;
     } rows[] = {
+        { { "--nginx", "a" }, "option \"--nginx\" goes with \"-t\"" },
+        { { "-t", "--nginx" }, "option \"--nginx\" requires file name" },
         { { "-z" }, "invalid option: \"z\"" },
         { { "-tqx" }, "invalid option: \"x\"" },
         { { "-t", "conf" }, "invalid option: \"conf\"" },
