@@ -136,8 +136,8 @@ void channel_tell(struct listener *l)
 }
 
 /*
- * The first message: behind which id those begin that follow, and whether some are missing. Position
- * 0 is where they are, or the place in front of a channel that had none.
+ * The first message: behind which id those begin that follow, and whether some are missing.
+ * Position 0 is where they are, or the place in front of a channel that had none.
  */
 static void tell_begin(struct listener *l)
 {
