@@ -1,10 +1,13 @@
 /*
- * events.c - a channel as an answer that goes on: server-sent events, or the data alone.
+ * events.c - a channel as an answer that goes on: server-sent events, parts, or the data alone.
  */
 #include "stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Random, so that no data will have it in a line; a client reads it from Content-Type anyway. */
+#define BOUNDARY "slv-hC5x0tNqYw7"
 
 struct events {
     struct slv_source source;      /* first, see there */
@@ -37,15 +40,16 @@ static void say(struct events *e, const char *text, int n)
 }
 
 /* The first lines: how soon to come again, and behind which message this begins. */
-static void begin(struct events *e)
+static void begin(struct events *e, uint64_t behind)
 {
     char text[96];
 
     e->begun = true;
     if (e->conf->what.kind == STREAM_SSE)
         say(e, text, snprintf(text, sizeof text, "retry: %lld\nid: %llu\n\n",
-                              (long long)e->conf->retry,
-                              (unsigned long long)slv_hub_position(&e->subscriber)));
+                              (long long)e->conf->retry, (unsigned long long)behind));
+    else if (e->conf->what.kind == STREAM_MULTIPART)
+        say(e, "--" BOUNDARY, sizeof "--" BOUNDARY - 1);
 }
 
 /* The last line: when to come again, not all at the same time. */
@@ -56,6 +60,8 @@ static void end(struct events *e)
 
     if (e->conf->what.kind == STREAM_SSE)
         say(e, text, snprintf(text, sizeof text, "retry: %lld\n\n", (long long)retry));
+    else if (e->conf->what.kind == STREAM_MULTIPART)
+        say(e, "--\r\n", 4);
     /* On this connection it would come back here. */
     if (stream_draining())
         slv_close_after(e->r);
@@ -77,14 +83,51 @@ static void tell_gap(struct events *e, uint64_t before)
                               (unsigned long long)slv_hub_position(&e->subscriber)));
 }
 
+/*
+ * A part (RFC 2046 section 5.1). The boundary behind it leaves at once, because it is only then
+ * that a client knows that the part is whole.
+ */
+static void pass_part(struct events *e, const struct slv_hub_message *m)
+{
+    struct str type = m->type;
+    char text[SLV_HUB_TYPE_MAX + 128];
+
+    if (!type.n)
+        type = m->kind == SLV_HUB_TEXT ? STR("text/plain; charset=utf-8")
+                                       : STR("application/octet-stream");
+    say(e, text, snprintf(text, sizeof text, "\r\nContent-Type: %.*s\r\nContent-Length: %zu\r\n"
+                          "Content-ID: <%llu>\r\n\r\n", STR_ARG(type), m->data.n,
+                          (unsigned long long)m->id));
+    slv_write(e->r, m->data.p, m->data.n);
+    say(e, "\r\n--" BOUNDARY, sizeof "\r\n--" BOUNDARY - 1);
+}
+
 /* One message into the queue of the connection. */
 static void pass_on(struct events *e, const struct slv_hub_message *m)
 {
     e->sent = slv_now();
     if (e->conf->what.kind == STREAM_SSE)
         slv_write_chunk(e->r, m->chunk, m->sse);
+    else if (e->conf->what.kind == STREAM_MULTIPART)
+        pass_part(e, m);
     else
         slv_write(e->r, m->data.p, m->data.n);
+}
+
+/*
+ * The beginning. Position 0 is an id that the history does not reach back to, or the place in front
+ * of a channel that has not had a message.
+ */
+static void start(struct events *e, uint64_t before)
+{
+    struct slv_hub_message m;
+    enum slv_hub_read got = before ? SLV_HUB_NOTHING : slv_hub_next(&e->subscriber, &m);
+
+    begin(e, got == SLV_HUB_MESSAGE ? m.id - 1 : slv_hub_position(&e->subscriber));
+    if (got == SLV_HUB_GAP)
+        tell_gap(e, stream_after(e->r, e->conf));
+    else if (got == SLV_HUB_MESSAGE)
+        pass_on(e, &m);
 }
 
 /* struct slv_source: pull. One thing at a time, so that little is queued for a slow client. */
@@ -94,14 +137,10 @@ static void pull(struct slv_source *source, struct slv_request *r)
     struct slv_hub_message m;
     uint64_t before = slv_hub_position(&e->subscriber);
 
+    (void)r;
     e->woken = false;
     if (!e->begun) {
-        /* An id that the history does not reach back to is no place to begin at. */
-        if (!before)
-            slv_hub_next(&e->subscriber, &m);
-        begin(e);
-        if (!before)
-            tell_gap(e, stream_after(r, e->conf));
+        start(e, before);
         return;
     }
     /* On a busy channel there would always be one more message. */
@@ -226,7 +265,8 @@ int stream_events(struct slv_request *r, const struct stream_conf *c)
     }
     stream_uncached(r);
     response.content_type = c->what.kind == STREAM_SSE ? STR("text/event-stream")
-                                                        : slv_request_type(r, r->path);
+        : c->what.kind == STREAM_MULTIPART ? STR("multipart/x-mixed-replace; boundary=" BOUNDARY)
+        : slv_request_type(r, r->path);
     response.body = (struct slv_body){
         .kind = SLV_BODY_SOURCE, .source = &e->source, .size = -1, .release = release, .owner = e
     };

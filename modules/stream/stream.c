@@ -16,12 +16,12 @@ static uint64_t seed;
 
 /* ---- Configuration --------------------------------------------------------------------------- */
 
-/* stream sse | longpoll | chunked channel; stream file path */
+/* stream sse | longpoll | chunked | multipart channel; stream file path */
 static int set_stream(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     static const struct slv_word words[] = {
         { "sse", STREAM_SSE }, { "longpoll", STREAM_LONGPOLL }, { "chunked", STREAM_CHUNKED },
-        { "file", STREAM_FILE }, { NULL, 0 }
+        { "multipart", STREAM_MULTIPART }, { "file", STREAM_FILE }, { NULL, 0 }
     };
     struct stream_what *what = &((struct stream_conf *)conf)->what;
     struct str text = slv_conf_arg(cf, 2);
@@ -32,7 +32,8 @@ static int set_stream(struct slv_conf *cf, const struct slv_directive *d, void *
             what->kind = (enum stream_kind)w->value;
     if (what->kind == STREAM_NONE)
         return slv_conf_error(cf, 1, "invalid value \"%.*s\", it must be \"sse\", \"longpoll\", "
-                              "\"chunked\" or \"file\"", STR_ARG(slv_conf_arg(cf, 1)));
+                              "\"chunked\", \"multipart\" or \"file\"",
+                              STR_ARG(slv_conf_arg(cf, 1)));
     if (what->kind == STREAM_FILE && text.n && text.p[0] != '$')
         text = slv_conf_path(cf, text, false);
     what->text = slv_template_compile(cf, 2, text);
@@ -68,11 +69,13 @@ static const struct slv_bounds natural = { 0, UINT32_MAX };
 #define EVERYWHERE SLV_IN_ANY_HTTP
 
 static const struct slv_directive directives[] = {
-    { "stream", SLV_IN_LOCATION, 2, 2, SLV_NOT_INHERITED, "sse | longpoll | chunked | file text",
-      set_stream, FIELD(what), NULL, NULL },
+    { "stream", SLV_IN_LOCATION, 2, 2, SLV_NOT_INHERITED,
+      "sse | longpoll | chunked | multipart | file text", set_stream, FIELD(what), NULL, NULL },
     { "publish", SLV_IN_LOCATION, 1, 1, SLV_NOT_INHERITED, "channel", slv_set_template,
       FIELD(publish), NULL, NULL },
     { "publish_event", EVERYWHERE, 1, 1, 0, "text", slv_set_template, FIELD(event), NULL, NULL },
+    { "publish_timeout", EVERYWHERE, 1, 1, 0, "time", slv_set_ms, FIELD(publish_timeout), "5s",
+      NULL },
     { "publish_rate", EVERYWHERE, 1, 1, 0, "number", slv_set_number, FIELD(rate), "0", &natural },
     { "stream_subscribers", EVERYWHERE, 1, 1, 0, "number", slv_set_number, FIELD(subscribers),
       "0", &natural },
@@ -111,6 +114,7 @@ int stream_refused(struct slv_request *r, enum slv_hub_result result)
     default:
         slv_log(r, SLV_LOG_WARN, 0, result == SLV_HUB_OFF
                 ? "there is no hub, or no seat in it for this worker"
+                : result == SLV_HUB_AWAY ? "the server that several machines share is away"
                 : "the hub has no room for another channel, subscriber or message");
         slv_header_out(r, STR("Retry-After"), STR("1"));
         return 503;
@@ -233,6 +237,7 @@ static int content(struct slv_request *r, const void *conf)
     switch (c->what.kind) {
     case STREAM_SSE:
     case STREAM_CHUNKED:
+    case STREAM_MULTIPART:
         return stream_events(r, c);
     case STREAM_LONGPOLL:
         return stream_poll(r, c);

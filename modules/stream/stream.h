@@ -6,7 +6,9 @@
 
 #include <selvage/module.h>
 
-enum stream_kind { STREAM_NONE, STREAM_SSE, STREAM_LONGPOLL, STREAM_CHUNKED, STREAM_FILE };
+enum stream_kind {
+    STREAM_NONE, STREAM_SSE, STREAM_LONGPOLL, STREAM_CHUNKED, STREAM_MULTIPART, STREAM_FILE
+};
 
 /* stream KIND TEXT */
 struct stream_what {
@@ -21,6 +23,7 @@ struct stream_conf {
     int64_t rate;                  /* messages a second that a channel takes; 0: any */
     int64_t subscribers;           /* of a channel, at most; 0: any */
     int64_t heartbeat, retry, max_age, poll_timeout; /* ms; 0: off */
+    int64_t publish_timeout;       /* ms */
     int64_t lag;                   /* bytes; 0: any */
 };
 

@@ -138,19 +138,25 @@ void channel_tell(struct listener *l)
     l->tell = true;
 }
 
-/* The first message: behind which id those begin that follow, and whether some are missing. */
+/*
+ * The first message: behind which id those begin that follow, and whether some are missing.
+ * Position 0 is where they are, or the place in front of a channel that had none.
+ */
 static void tell_begin(struct listener *l)
 {
     struct slv_hub_message m;
-    bool gap = slv_hub_position(&l->subscriber) == 0
-        && slv_hub_next(&l->subscriber, &m) == SLV_HUB_GAP;
+    uint64_t behind = slv_hub_position(&l->subscriber);
+    enum slv_hub_read got = behind ? SLV_HUB_NOTHING : slv_hub_next(&l->subscriber, &m);
     char text[64];
-    int n = snprintf(text, sizeof text, "{\"after\":%llu%s}",
-                     (unsigned long long)slv_hub_position(&l->subscriber),
-                     gap ? ",\"gap\":true" : "");
+    int n;
 
+    behind = slv_hub_position(&l->subscriber) - (got == SLV_HUB_MESSAGE);
+    n = snprintf(text, sizeof text, "{\"after\":%llu%s}", (unsigned long long)behind,
+                 got == SLV_HUB_GAP ? ",\"gap\":true" : "");
     l->tell = false;
     slv_ws_send(l->ws, SLV_WS_TEXT, text, (size_t)n);
+    if (got == SLV_HUB_MESSAGE)
+        ws_send_turn(l->ws, m.frame.p, m.frame.n);
 }
 
 /* struct slv_ws_handler: on_room. Sends what there is, as long as it leaves. */

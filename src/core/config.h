@@ -22,6 +22,15 @@ struct variables;
 struct access_log;
 struct vhosts;
 
+/* The server by which several machines share channels. */
+struct hub_backend {
+    bool is_redis;                 /* else: none, and the rest means nothing */
+    struct str host, path;         /* one of both; NUL behind all of these */
+    struct str user, password, prefix;
+    unsigned port, database;
+    unsigned messages;             /* of all channels, that it keeps */
+};
+
 /* Directives of the main and events contexts. */
 struct process_conf {
     int64_t worker_processes;      /* "auto" has been resolved */
@@ -30,6 +39,7 @@ struct process_conf {
     int64_t worker_shutdown_timeout; /* ms */
     int64_t drain_window;          /* ms */
     int64_t hub_size, hub_channels; /* those of the first configuration stay */
+    struct hub_backend hub_backend; /* likewise */
     int64_t hub_history, hub_history_time, hub_history_size; /* 0: no bound; ms; bytes */
     struct str pid;                /* absolute path */
     struct str user, group;        /* names; empty: the account the master runs under */

@@ -38,6 +38,14 @@
  * there, and writes to the seat's eventfd unless it has been written to since the worker last
  * looked. The worker looks through the bits and wakes its subscribers, some hundreds at a time.
  *
+ * Several machines share channels by way of a server that numbers messages (proc/relay.h). Then
+ * what is published goes into the outbox, a queue behind the ring (hub_outbox.h), and comes back
+ * numbered (hub_place_message()). A channel is not made with an id of this machine's: its first
+ * message says where it begins, and a hole in the numbers makes it begin anew behind it.
+ *
+ * A program that takes over from another (an upgrade) goes on with the same region, if it has the
+ * same layout. The workers of one have the lower half of the seats, those of the other the upper.
+ *
  * Ids count up by one within a channel. They begin at the microsecond in which the region was made,
  * so that ids of before a restart are smaller; a channel that is forgotten for want of room leaves
  * the highest one behind, and new ones begin there.
@@ -55,6 +63,7 @@ struct hub_options {
     size_t size;                   /* of the region, bytes */
     unsigned channels;             /* at most */
     unsigned seats;                /* workers at a time, at most */
+    size_t queue;                  /* for the outbox, bytes above size; 0: no other machine */
 };
 
 /* What the history of a channel is bounded by; 0: not by that. */
@@ -71,10 +80,31 @@ size_t hub_least(unsigned channels, unsigned seats);
 struct hub *hub_new(const struct hub_options *options);
 void hub_free(struct hub **hub);
 
+/* Several machines share the channels. */
+bool hub_is_shared(const struct hub *h);
+
+/*
+ * For another program that takes over: its number, and those of all descriptors that it needs, as
+ * text from the heap. They survive an exec of this process from now on.
+ */
+char *hub_bequeath(struct hub *h);
+
+/*
+ * Goes on with a region that another program has left; its sizes stay. NULL: with a reason, which
+ * was not logged, and its descriptors are closed.
+ */
+struct hub *hub_adopt(const char *text, const struct hub_options *options, const char **why);
+
+/* What a hub was made with. */
+void hub_sizes(const struct hub *h, struct hub_options *out);
+
 /* step(arg) is called between any two stores into the region; for tests that die in it. */
 void hub_trace(struct hub *h, void (*step)(void *arg), void *arg);
 
 /* ---- Seats ----------------------------------------------------------------------------------- */
+
+/* The seat for a worker that has this number among those of its master; UINT_MAX: none is left. */
+unsigned hub_seat_for(const struct hub *h, unsigned worker);
 
 /*
  * This process has that seat from now on, and nobody in it. Afterwards the other descriptors and
@@ -110,6 +140,13 @@ struct hub_place {
 /* Appends a message. now: milliseconds since 1970. */
 enum slv_hub_result hub_publish(struct hub *h, const struct slv_hub_post *post,
                                 const struct hub_bounds *bounds, int64_t now, uint64_t *id);
+
+/*
+ * The same for one that has been numbered by the shared server, at a time of its own. One that is
+ * there already is left alone: SLV_HUB_OK. SLV_HUB_LATER: a worker reads where it would have to go.
+ */
+enum slv_hub_result hub_place_message(struct hub *h, const struct slv_hub_post *post, uint64_t id,
+                                      int64_t time, const struct hub_bounds *bounds, int64_t now);
 
 /* Enters a subscriber of this seat, and gives it its place; as slv_hub_subscribe(). */
 enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, unsigned most,

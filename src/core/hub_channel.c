@@ -117,7 +117,7 @@ static struct hub_channel *make_channel(struct hub *h, struct str name, uint32_t
     c->hash = hash;
     c->name_size = (uint16_t)name.n;
     memcpy(c->name, name.p, name.n);
-    c->last_id = h->shared->id_floor;
+    c->last_id = hub_floor(h);
     c->first_id = c->oldest_id = c->last_id + 1;
     c->first_at = c->last_at = c->oldest_at = 0;
     c->sum = 0;

@@ -1,7 +1,7 @@
 /*
  * hub_frame.c - a message as it goes over the wire: the bytes of a record.
  *
- *   chunk's head | event | CRLF | frame's head | data
+ *   chunk's head | event | CRLF | frame's head | data | media type
  *
  * The first three are one chunk (RFC 9112 section 7.1), the last two one frame (RFC 6455 section
  * 5.2).
@@ -92,7 +92,8 @@ int hub_frame_measure(const struct slv_hub_post *post, uint64_t id, struct hub_r
     r->event_at = post->event.n ? (uint32_t)digits + 7 : 0;
     r->sse = (uint32_t)sse;
     r->chunk = (uint32_t)snprintf(line, sizeof line, "%llx\r\n", (unsigned long long)sse);
-    all = sizeof *r + r->chunk + sse + 2 + r->head + n;
+    r->type = (uint32_t)post->type.n;
+    all = sizeof *r + r->chunk + sse + 2 + r->head + n + r->type;
     all = (all + HUB_ALIGN - 1) / HUB_ALIGN * HUB_ALIGN;
     r->size = (uint32_t)all;
     return all <= INT32_MAX ? 0 : -1;
@@ -174,6 +175,7 @@ void hub_frame_write(const struct slv_hub_post *post, struct hub_record *r)
     at = put(at, STR("\r\n"));
     at = put_frame_head(at, r);
     at = put(at, post->data);
+    at = put(at, post->type);
     AN((uint64_t)(at - (char *)r) <= r->size);
 }
 
@@ -190,5 +192,6 @@ void hub_frame_view(const struct hub_record *r, struct slv_hub_message *m)
         .frame = { frame, r->head + r->data },
         .sse = { event, r->sse },
         .chunk = { r->bytes, r->chunk + r->sse + 2 },
+        .type = { frame + r->head + r->data, r->type },
     };
 }

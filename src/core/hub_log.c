@@ -85,8 +85,7 @@ static bool reserve(struct hub *h, uint64_t size)
 
 /* ---- Publishing ------------------------------------------------------------------------------ */
 
-/* The channel has had its messages of this second. */
-static bool too_fast(struct hub_channel *c, unsigned rate, int64_t now)
+bool hub_too_fast(struct hub_channel *c, unsigned rate, int64_t now)
 {
     if (!rate)
         return false;
@@ -163,7 +162,7 @@ static enum slv_hub_result publish(struct hub *h, const struct slv_hub_post *pos
     if (hub_frame_measure(post, c->last_id + 1, &sizes) != 0
         || sizes.size > h->ring_size / HUB_SHARE)
         return SLV_HUB_TOO_LARGE;
-    if (too_fast(c, post->rate, now))
+    if (hub_too_fast(c, post->rate, now))
         return SLV_HUB_TOO_FAST;
     if (!reserve(h, sizes.size))
         return SLV_HUB_FULL;
@@ -174,13 +173,23 @@ static enum slv_hub_result publish(struct hub *h, const struct slv_hub_post *pos
     return SLV_HUB_OK;
 }
 
-/* The name of an event can stand in its line. */
-static bool event_ok(struct str event)
+/* The name of an event or a media type can stand in its line. */
+static bool is_line(struct str s, size_t most)
 {
-    for (size_t i = 0; i < event.n; i++)
-        if ((unsigned char)event.p[i] < ' ' || event.p[i] == 0x7f)
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
             return false;
-    return event.n <= SLV_HUB_EVENT_MAX && hub_is_utf8(event);
+    return s.n <= most && hub_is_utf8(s);
+}
+
+enum slv_hub_result hub_post_check(const struct hub *h, const struct slv_hub_post *post)
+{
+    if (!slv_hub_name_ok(post->channel))
+        return SLV_HUB_BAD_NAME;
+    if (!is_line(post->event, SLV_HUB_EVENT_MAX) || !is_line(post->type, SLV_HUB_TYPE_MAX)
+        || (post->kind == SLV_HUB_TEXT && !hub_is_utf8(post->data)))
+        return SLV_HUB_BAD_TEXT;
+    return post->data.n > h->ring_size / HUB_SHARE ? SLV_HUB_TOO_LARGE : SLV_HUB_OK;
 }
 
 enum slv_hub_result hub_publish(struct hub *h, const struct slv_hub_post *post,
@@ -189,12 +198,9 @@ enum slv_hub_result hub_publish(struct hub *h, const struct slv_hub_post *post,
     enum slv_hub_result result;
 
     CHECK_OBJ(h, HUB_MAGIC);
-    if (!slv_hub_name_ok(post->channel))
-        return SLV_HUB_BAD_NAME;
-    if (!event_ok(post->event) || (post->kind == SLV_HUB_TEXT && !hub_is_utf8(post->data)))
-        return SLV_HUB_BAD_TEXT;
-    if (post->data.n > h->ring_size / HUB_SHARE)
-        return SLV_HUB_TOO_LARGE;
+    result = hub_post_check(h, post);
+    if (result != SLV_HUB_OK)
+        return result;
     hub_lock(h);
     hub_step(h);
     result = publish(h, post, bounds, now, id);
@@ -205,7 +211,78 @@ enum slv_hub_result hub_publish(struct hub *h, const struct slv_hub_post *post,
     return result;
 }
 
+/* ---- What was numbered elsewhere ------------------------------------------------------------- */
+
+/* The next id of a channel is that one: what it has had is its own no longer. */
+static void rebase(struct hub *h, struct hub_channel *c, uint64_t id)
+{
+    if (c->first_id <= c->last_id)
+        h->shared->dropped += c->last_id - c->first_id + 1;
+    c->generation++;
+    hub_step(h);
+    c->first_at = c->last_at = c->oldest_at = 0;
+    hub_step(h);
+    c->last_id = id - 1;
+    hub_step(h);
+    c->first_id = c->oldest_id = id;
+    hub_step(h);
+}
+
+/* Puts a message in its place, with the lock held. */
+static enum slv_hub_result place_message(struct hub *h, const struct slv_hub_post *post,
+                                         uint64_t id, int64_t time,
+                                         const struct hub_bounds *bounds, int64_t now)
+{
+    struct hub_channel *c = hub_channel_find(h, post->channel, true);
+    struct hub_record sizes = { 0 };
+
+    if (!c)
+        return SLV_HUB_FULL;
+    if (id <= c->last_id)
+        return SLV_HUB_OK;
+    if (hub_frame_measure(post, id, &sizes) != 0 || sizes.size > h->ring_size / HUB_SHARE)
+        return SLV_HUB_TOO_LARGE;
+    if (!reserve(h, sizes.size))
+        return SLV_HUB_LATER;
+    if (id != c->last_id + 1)
+        rebase(h, c, id);
+    append(h, c, post, &sizes, time);
+    hub_channel_trim(h, c, bounds, now);
+    tell(h, c);
+    return SLV_HUB_OK;
+}
+
+enum slv_hub_result hub_place_message(struct hub *h, const struct slv_hub_post *post, uint64_t id,
+                                      int64_t time, const struct hub_bounds *bounds, int64_t now)
+{
+    enum slv_hub_result result;
+
+    CHECK_OBJ(h, HUB_MAGIC);
+    AN(h->queue_size > 0);
+    result = hub_post_check(h, post);
+    if (result != SLV_HUB_OK || id == 0 || id > UINT64_MAX / 2)
+        return result == SLV_HUB_OK ? SLV_HUB_BAD_TEXT : result;
+    hub_lock(h);
+    hub_step(h);
+    result = place_message(h, post, id, time, bounds, now);
+    hub_unlock(h);
+    hub_step(h);
+    return result;
+}
+
 /* ---- Subscribers ----------------------------------------------------------------------------- */
+
+/*
+ * Ids that a client may be ahead of this machine: it has seen them on another one, from which this
+ * one has not heard yet.
+ */
+#define AHEAD_MAX (UINT64_C(1) << 20)
+
+/* This machine has not heard yet of what the place is behind. */
+static bool is_ahead(const struct hub *h, const struct hub_channel *c, uint64_t id)
+{
+    return h->queue_size && id > c->last_id && (!c->last_id || id - c->last_id <= AHEAD_MAX);
+}
 
 /* The position of a message that the ring has; what the history has is found sooner. */
 static uint64_t find(const struct hub *h, const struct hub_channel *c, uint64_t id)
@@ -229,7 +306,11 @@ static void set_place(const struct hub *h, const struct hub_channel *c, uint64_t
 {
     place->id = id;
     place->at = 0;
-    if (id == c->last_id) {
+    if (id == 0) {
+        /* The channel has had no message yet, and nobody knows what id its first will have. */
+        place->at = HUB_START;
+        place->sum = c->sum;
+    } else if (id == c->last_id) {
         place->at = c->last_at;
         place->sum = c->sum;
     } else if (id >= c->oldest_id) {
@@ -265,6 +346,8 @@ enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, uns
             after = c->first_id - 1;
         if (after + 1 >= c->first_id && after <= c->last_id)
             set_place(h, c, after, place);
+        else if (is_ahead(h, c, after))
+            *place = (struct hub_place){ .channel = place->channel, .id = after, .sum = c->sum };
         else
             /* 0 is no message's: the first thing that it reads is that something is missing. */
             *place = (struct hub_place){ .channel = place->channel };
@@ -302,7 +385,15 @@ static uint64_t next_of(const struct hub *h, const struct hub_channel *c,
 {
     if (place->at && hub_there(h, place->at))
         return hub_record(h, place->at)->next;
-    return place->id + 1 >= c->oldest_id ? find(h, c, place->id + 1) : 0;
+    return place->id + 1 >= c->oldest_id && place->id < c->last_id ? find(h, c, place->id + 1) : 0;
+}
+
+/* There is something behind a place. One in front of everything moves to what there is now. */
+static bool has_next(const struct hub *h, const struct hub_channel *c, struct hub_place *place)
+{
+    if (place->id == 0 && place->at == HUB_START && c->last_id)
+        set_place(h, c, c->oldest_id - 1, place);
+    return place->id != c->last_id && !is_ahead(h, c, place->id);
 }
 
 enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hub_message *m)
@@ -315,7 +406,7 @@ enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hu
     hub_lock(h);
     c = hub_channel(h, place->channel);
     AN(c->used && c->subscribers[h->seat] > 0);
-    if (place->id != c->last_id) {
+    if (has_next(h, c, place)) {
         at = place->id ? next_of(h, c, place) : 0;
         if (at) {
             const struct hub_record *r = hub_record(h, at);
@@ -378,7 +469,7 @@ enum slv_hub_result hub_presence(struct hub *h, struct str name, const struct hu
     if (c)
         count(h, c, bounds, now, out);
     else
-        *out = (struct slv_hub_presence){ .last_id = h->shared->id_floor };
+        *out = (struct slv_hub_presence){ .last_id = hub_floor(h) };
     hub_unlock(h);
     return SLV_HUB_OK;
 }

@@ -52,15 +52,45 @@ struct hub_record {
     uint32_t data, head, event;    /* bytes of data, of the frame's head, of the event's name */
     uint32_t event_at;             /* where that begins in the event */
     uint32_t chunk, sse;           /* bytes of the chunk's head, of the event */
-    char bytes[];                  /* chunk's head, event, CRLF, frame's head, data */
+    uint32_t type;                 /* bytes of the media type */
+    char bytes[];                  /* chunk's head, event, CRLF, frame's head, data, type */
+};
+
+/* Of so many letters of the outbox the outcome is remembered. */
+#define HUB_OUTCOMES 1024u
+
+/* A place in front of all that a channel may ever have; no position of a message. */
+#define HUB_START 1u
+
+/* What a program must agree in that goes on with a region: raise the number with every change. */
+#define HUB_LAYOUT (UINT32_C(1) << 24 | (uint32_t)(sizeof(struct hub_shared) \
+    + 3 * sizeof(struct hub_channel) + 5 * sizeof(struct hub_record)))
+
+/* A letter in the outbox. */
+struct hub_slip {
+    uint32_t size;                 /* of all, a multiple of HUB_ALIGN */
+    uint32_t seat;                 /* who is to be woken; seats or more: nobody */
+    uint64_t number;               /* 0: filler up to the end */
+    uint32_t kind, channel, event, type, data; /* bytes of each text */
+    char bytes[];                  /* channel, event, type, data */
 };
 
 struct hub_shared {
+    uint32_t layout, channels, seats, base; /* base: of the program that left it */
+    uint64_t size, queue_size;
     pthread_mutex_t lock;
     uint64_t id_floor;             /* ids of a new channel begin behind this */
     uint64_t hand;                 /* where the search for a free channel goes on */
     _Atomic uint64_t tail, head;
     uint64_t published, dropped, refused, repaired;
+    /* The outbox; positions count like those of the ring. */
+    _Atomic uint64_t out_tail, out_head;
+    uint64_t out_number;           /* of the last letter */
+    _Atomic uint64_t out_settled;  /* up to this number all outcomes are known */
+    _Atomic uint64_t cursor, cursor_of; /* how far the log of the server has been read, and which */
+    atomic_uint linked;            /* the server is there */
+    char origin[33];               /* what its letters are known by */
+    _Atomic uint64_t outcomes[HUB_OUTCOMES];
 };
 
 struct hub {
@@ -70,9 +100,12 @@ struct hub {
     size_t size;
     uint32_t channels, seats, buckets, words; /* words: of the bits in a seat */
     size_t seat_stride, channel_stride;
-    char *seat_base, *channel_base, *ring;
+    char *seat_base, *channel_base, *ring, *queue;
     uint32_t *bucket;
-    uint64_t ring_size;
+    uint64_t ring_size, queue_size; /* queue_size 0: everything stays on this machine */
+    unsigned base;                 /* the first seat of this program's workers: one half or other */
+    int fd;                        /* of the region */
+    int out_fd;                    /* readable when the outbox may have something */
     unsigned seat;                 /* of this process; seats: it has none */
     int *wake_fds;
     bool pinned;
@@ -126,6 +159,12 @@ static inline struct hub_channel *hub_channel_of(const struct hub *h, const stru
     return c->used && c->generation == r->generation ? c : NULL;
 }
 
+/* Ids of a new channel begin behind this one. 0: another machine will say. */
+static inline uint64_t hub_floor(const struct hub *h)
+{
+    return h->queue_size ? 0 : h->shared->id_floor;
+}
+
 /* Something is at that position still. */
 static inline bool hub_there(const struct hub *h, uint64_t at)
 {
@@ -174,6 +213,12 @@ void hub_frame_write(const struct slv_hub_post *post, struct hub_record *r);
 
 /* The views of a record's bytes. */
 void hub_frame_view(const struct hub_record *r, struct slv_hub_message *m);
+
+/* SLV_HUB_OK, or what is wrong with a message, whatever the hub has. */
+enum slv_hub_result hub_post_check(const struct hub *h, const struct slv_hub_post *post);
+
+/* Has the channel had its messages of this second? Counts one. */
+bool hub_too_fast(struct hub_channel *c, unsigned rate, int64_t now);
 
 /* Is it UTF-8 (RFC 3629)? */
 bool hub_is_utf8(struct str s);

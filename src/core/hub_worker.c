@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "core/hub_outbox.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -46,13 +47,8 @@ static struct link rousing = { &rousing, &rousing };
 static struct reading readings[READINGS];
 static uint64_t turn = 1;
 
-static const struct hub_backend memory = {
-    .name = "memory",
-    .publish = hub_publish,
-    .join = hub_join,
-    .leave = hub_leave,
-};
-static const struct hub_backend *const backend = &memory;
+/* Publications whose outcome is waited for, in the order of their numbers. */
+static struct link postings = { &postings, &postings };
 
 _Static_assert(sizeof(struct hub_place) == sizeof(((struct slv_hub_subscriber *)0)->place),
                "a place has its room in a subscriber");
@@ -89,12 +85,14 @@ static int64_t now(void)
 void hub_use(struct hub *h, const struct hub_bounds *history)
 {
     AN(hub == NULL && h != NULL && history != NULL);
+    AN(list_empty(&postings));
     hub = h;
     bounds = history;
 }
 
 void hub_unuse(void)
 {
+    AN(list_empty(&postings));
     for (size_t i = 0; i < channel_room; i++) {
         if (!by_channel[i])
             continue;
@@ -137,11 +135,29 @@ static void note_news(void *arg, unsigned channel)
     list_add(&rousing, &l->link);
 }
 
+/* Tells those whose publications have come to something. */
+static void tell_postings(void)
+{
+    enum slv_hub_result result;
+    uint64_t id;
+
+    while (!list_empty(&postings)) {
+        struct slv_hub_posting *p = LIST_ITEM(postings.next, struct slv_hub_posting, links);
+
+        if (!hub_outbox_outcome(hub, p->number, &result, &id))
+            return;
+        slv_hub_post_forget(p);
+        metrics_add(result == SLV_HUB_OK ? COUNTER_PUBLISHED : COUNTER_PUBLISH_REFUSED, 1);
+        p->done(p, result, id);
+    }
+}
+
 void hub_woken(void *arg)
 {
     unsigned left = WAKE_MAX;
 
     AN(arg == hub);
+    tell_postings();
     hub_take_news(hub, note_news, NULL);
     while (left && !list_empty(&rousing)) {
         struct listeners *l = LIST_ITEM(rousing.next, struct listeners, link);
@@ -174,11 +190,40 @@ void hub_turn_over(void)
 
 enum slv_hub_result slv_hub_publish(const struct slv_hub_post *post, uint64_t *id)
 {
-    enum slv_hub_result result = hub ? backend->publish(hub, post, bounds, now(), id)
-                                     : SLV_HUB_OFF;
+    enum slv_hub_result result = SLV_HUB_OFF;
+    uint64_t number;
 
+    *id = 0;
+    if (hub)
+        result = hub_is_shared(hub) ? hub_outbox_put(hub, post, now(), &number)
+                                    : hub_publish(hub, post, bounds, now(), id);
     metrics_add(result == SLV_HUB_OK ? COUNTER_PUBLISHED : COUNTER_PUBLISH_REFUSED, 1);
     return result;
+}
+
+enum slv_hub_result slv_hub_post(struct slv_hub_posting *p, const struct slv_hub_post *post,
+                                 uint64_t *id)
+{
+    enum slv_hub_result result;
+
+    AN(p->done != NULL && p->links[0] == NULL);
+    if (!hub || !hub_is_shared(hub))
+        return slv_hub_publish(post, id);
+    result = hub_outbox_put(hub, post, now(), &p->number);
+    if (result != SLV_HUB_OK) {
+        metrics_add(COUNTER_PUBLISH_REFUSED, 1);
+        return result;
+    }
+    list_add(&postings, (struct link *)(void *)p->links);
+    return SLV_HUB_LATER;
+}
+
+void slv_hub_post_forget(struct slv_hub_posting *p)
+{
+    if (p->links[0] == NULL)
+        return;
+    list_remove((struct link *)(void *)p->links);
+    p->links[0] = p->links[1] = NULL;
 }
 
 /* Those who listen to a channel, with room for the first. */
@@ -212,7 +257,7 @@ enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s, struct str c
 
     AN(s->news != NULL && !is_entered(s));
     if (hub)
-        result = backend->join(hub, channel, after, most, bounds, now(), place_of(s));
+        result = hub_join(hub, channel, after, most, bounds, now(), place_of(s));
     if (result != SLV_HUB_OK)
         return result;
     /* Nobody may have been told of what was published since others last looked in this turn. */
@@ -226,7 +271,7 @@ void slv_hub_unsubscribe(struct slv_hub_subscriber *s)
 {
     if (!is_entered(s))
         return;
-    backend->leave(hub, place_of(s));
+    hub_leave(hub, place_of(s));
     list_remove(link_of(s));
     s->links[0] = s->links[1] = NULL;
 }
@@ -237,7 +282,9 @@ enum slv_hub_read slv_hub_next(struct slv_hub_subscriber *s, struct slv_hub_mess
     struct reading *r = &readings[(place->id ^ place->channel * 7) % READINGS];
 
     AN(is_entered(s));
-    if (r->turn != turn || r->from.channel != place->channel || r->from.id != place->id) {
+    /* 0 is more than one place. */
+    if (r->turn != turn || r->from.channel != place->channel || r->from.id != place->id
+        || (!place->id && r->from.at != place->at)) {
         r->from = r->to = *place;
         r->result = hub_next(hub, &r->to, &r->message);
         r->turn = turn;

@@ -7,20 +7,6 @@
 #include "core/hub.h"
 
 /*
- * Who takes what is published to the logs, and lets subscribers into them. The one there is keeps
- * everything on this machine.
- */
-struct hub_backend {
-    const char *name;
-    enum slv_hub_result (*publish)(struct hub *h, const struct slv_hub_post *post,
-                                   const struct hub_bounds *bounds, int64_t now, uint64_t *id);
-    enum slv_hub_result (*join)(struct hub *h, struct str name, uint64_t after, unsigned most,
-                                const struct hub_bounds *bounds, int64_t now,
-                                struct hub_place *place);
-    void (*leave)(struct hub *h, const struct hub_place *place);
-};
-
-/*
  * From now on the functions for modules work on this hub, in which the process has taken its seat.
  * Both must outlive hub_unuse().
  */

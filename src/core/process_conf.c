@@ -109,6 +109,90 @@ static int set_use(struct slv_conf *cf, const struct slv_directive *d, void *con
     return 0;
 }
 
+/* The number of an option. 0, or -1. */
+static int take_number(struct str text, uint64_t most, unsigned *out)
+{
+    uint64_t n;
+
+    if (digits_parse(text, &n) || n > most)
+        return -1;
+    *out = (unsigned)n;
+    return 0;
+}
+
+/* host:port or unix:path. 0, or -1. */
+static int take_address(struct slv_conf *cf, struct str text, struct hub_backend *b)
+{
+    const char *colon = memrchr(text.p, ':', text.n);
+
+    if (text.n > 5 && memcmp(text.p, "unix:", 5) == 0) {
+        b->path = slv_conf_str(cf, str_from(text, 5));
+        return 0;
+    }
+    if (!colon || colon == text.p
+        || take_number(str_from(text, (size_t)(colon + 1 - text.p)), 65535, &b->port) || !b->port)
+        return -1;
+    text.n = (size_t)(colon - text.p);
+    if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
+        text = (struct str){ text.p + 1, text.n - 2 };
+    b->host = slv_conf_str(cf, text);
+    return 0;
+}
+
+/* An option of hub_backend, name=value. 0, or -1. */
+static int take_option(struct slv_conf *cf, struct str text, struct hub_backend *b)
+{
+    const char *equals = memchr(text.p, '=', text.n);
+    size_t n = equals ? (size_t)(equals - text.p) : 0;
+    struct str name = { text.p, n }, value = equals ? str_from(text, n + 1) : STR("");
+
+    if (!value.n)
+        return -1;
+    if (str_eq(name, STR("user")))
+        b->user = slv_conf_str(cf, value);
+    else if (str_eq(name, STR("password")))
+        b->password = slv_conf_str(cf, value);
+    else if (str_eq(name, STR("prefix")) && value.n <= 64 && slv_hub_name_ok(value))
+        b->prefix = slv_conf_str(cf, value);
+    else if (str_eq(name, STR("database")))
+        return take_number(value, 65535, &b->database);
+    else if (str_eq(name, STR("messages")))
+        return take_number(value, UINT32_MAX, &b->messages) || !b->messages ? -1 : 0;
+    else
+        return -1;
+    return 0;
+}
+
+/* hub_backend memory | redis address [name=value ...] */
+static int set_hub_backend(struct slv_conf *cf, const struct slv_directive *d, void *conf)
+{
+    struct hub_backend *b = &((struct process_conf *)conf)->hub_backend;
+    struct str kind = slv_conf_arg(cf, 1);
+
+    (void)d;
+    if (str_eq(kind, STR("memory")) && slv_conf_count(cf) == 2)
+        return 0;
+    if (!str_eq(kind, STR("redis")) || slv_conf_count(cf) < 3)
+        return slv_conf_error(cf, 1, "invalid backend \"%.*s\", it must be \"memory\" or \"redis\" "
+                              "with an address", STR_ARG(kind));
+#ifndef HAVE_HIREDIS
+    return slv_conf_error(cf, 1, "\"hub_backend redis\" needs a selvage that was built with "
+                          "hiredis");
+#endif
+    *b = (struct hub_backend){
+        .is_redis = true, .prefix = STR("selvage"), .messages = 100000
+    };
+    if (take_address(cf, slv_conf_arg(cf, 2), b) != 0)
+        return slv_conf_error(cf, 2, "invalid address \"%.*s\", it must be HOST:PORT or unix:PATH",
+                              STR_ARG(slv_conf_arg(cf, 2)));
+    for (size_t i = 3; i < slv_conf_count(cf); i++)
+        if (take_option(cf, slv_conf_arg(cf, i), b) != 0)
+            return slv_conf_error(cf, i, "invalid parameter \"%.*s\", it must be user=NAME, "
+                                  "password=TEXT, database=NUMBER, prefix=NAME or "
+                                  "messages=NUMBER", STR_ARG(slv_conf_arg(cf, i)));
+    return 0;
+}
+
 static const struct slv_bounds connection_bounds = { 1, 10 * 1000 * 1000 };
 static const struct slv_bounds hub_bounds = { 1024 * 1024, INT64_C(1) << 40 };
 static const struct slv_bounds channel_bounds = { 1, 1024 * 1024 };
@@ -135,6 +219,8 @@ static const struct slv_directive directives[] = {
     { "hub_size", MAIN, 1, 1, 0, "size", slv_set_size, FIELD(hub_size), "64m", &hub_bounds },
     { "hub_channels", MAIN, 1, 1, 0, "number", slv_set_number, FIELD(hub_channels), "4096",
       &channel_bounds },
+    { "hub_backend", MAIN, 1, 7, 0, "memory | redis address [name=value ...]", set_hub_backend,
+      FIELD(hub_backend), NULL, NULL },
     { "hub_history", MAIN, 1, 1, 0, "number", slv_set_number, FIELD(hub_history), "100",
       &natural },
     { "hub_history_time", MAIN, 1, 1, 0, "time", slv_set_ms, FIELD(hub_history_time), "1h", NULL },

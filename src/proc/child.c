@@ -27,6 +27,7 @@ const char *child_name(const struct child *c)
         [CHILD_WORKER] = "worker process",
         [CHILD_BUILDER] = "builder process",
         [CHILD_WATCHER] = "watcher process",
+        [CHILD_RELAY] = "relay process",
         [CHILD_HELPER] = "helper process",
         [CHILD_STAPLER] = "stapler process",
         [CHILD_BINARY] = "new binary process",
@@ -188,6 +189,8 @@ static void whole_line(struct child *c)
         builder_hear(c, c->line);
     else if (c->kind == CHILD_STAPLER)
         stapler_hear(c, c->line);
+    else if (c->kind == CHILD_RELAY)
+        relay_hear(c, c->line);
     else
         watcher_hear(c, c->line);
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/hub.h"
+#include "core/hub_outbox.h"
 #include "proc/clock.h"
 #include "proc/privileges.h"
 #include "proc/signals.h"
@@ -27,6 +28,10 @@
 /* How long the client may take to send its data, and how much that may be. */
 #define DATA_WITHIN 60000          /* ms */
 #define DATA_MAX (64u << 20)
+
+/* How long a shared server may take for a message, and how often it is looked for. */
+#define OUTCOME_WITHIN 8000
+#define OUTCOME_LOOK 5
 
 /* Above the time for the data, the helper is ended. */
 #define HELPER_GRACE 10000
@@ -131,9 +136,36 @@ static const char *refusal(enum slv_hub_result result)
         return "the name of the event is not allowed";
     case SLV_HUB_TOO_LARGE:
         return "the message is larger than an eighth of hub_size";
+    case SLV_HUB_AWAY:
+        return "the server that several machines share is away, or refuses it";
+    case SLV_HUB_LATER:
+        return "the server that several machines share does not answer in time; the message is "
+               "sent when it does";
     default:
         return "there is no room in the hub";
     }
+}
+
+/* Publishes to the hub, or to the server that is shared, and waits for that. */
+static enum slv_hub_result put(const struct helper *h, const struct slv_hub_post *post,
+                               uint64_t *id)
+{
+    ms_t deadline = clock_now() + OUTCOME_WITHIN;
+    enum slv_hub_result result;
+    uint64_t number;
+
+    if (!hub_is_shared(h->hub))
+        return hub_publish(h->hub, post, &h->history, h->now, id);
+    result = hub_outbox_put(h->hub, post, h->now, &number);
+    if (result != SLV_HUB_OK)
+        return result;
+    /* Without a seat there is nothing to be woken by. */
+    while (!hub_outbox_outcome(h->hub, number, &result, id)) {
+        if (clock_now() >= deadline)
+            return SLV_HUB_LATER;
+        poll(NULL, 0, OUTCOME_LOOK);
+    }
+    return result;
 }
 
 /* Publishes. What is UTF-8 is text. */
@@ -150,10 +182,10 @@ static void publish(const struct helper *h, const char *channel, const char *eve
         tell(h, "error the data did not come whole, or there was too much of it");
     } else {
         post.data = (struct str){ data, size };
-        result = hub_publish(h->hub, &post, &h->history, h->now, &id);
+        result = put(h, &post, &id);
         if (result == SLV_HUB_BAD_TEXT) {
             post.kind = SLV_HUB_BINARY;
-            result = hub_publish(h->hub, &post, &h->history, h->now, &id);
+            result = put(h, &post, &id);
         }
         if (result == SLV_HUB_OK) {
             tell(h, "print %llu", (unsigned long long)id);

@@ -3,12 +3,13 @@
  */
 #include "core/module.h"
 
-extern const struct slv_module module_access, module_auth_basic, module_static,
-    module_autoindex, module_status, module_prebuilt;
+extern const struct slv_module module_access, module_auth_basic, module_signed_token,
+    module_status, module_static, module_autoindex, module_prebuilt;
 
 const struct slv_module *const linked_modules[] = {
     &module_access,
     &module_auth_basic,
+    &module_signed_token,
     &module_status,
     &module_static,
     &module_autoindex,

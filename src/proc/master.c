@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/hub.h"
 #include "io/listen.h"
 #include "proc/activation.h"
 #include "proc/clock.h"
@@ -38,7 +37,8 @@ static ms_t next_deadline(const struct master *m)
         next = sooner(next, LIST_ITEM(at, struct child, link)->nudge_at);
     next = sooner(next, notify_due());
     if (m->state == MASTER_RUNS)
-        next = sooner(sooner(next, tickets_next(m)), sooner(m->watch_after, m->publish.retry_at));
+        next = sooner(sooner(sooner(next, tickets_next(m)), m->relay_after),
+                      sooner(m->watch_after, m->publish.retry_at));
     if (m->state == MASTER_RUNS)
         next = sooner(sooner(next, certificates_next(m)), stapler_next(m));
     if (m->serving && !m->workers_stopped && m->state == MASTER_RUNS)
@@ -102,6 +102,7 @@ static void turn(struct master *m, struct pollset *p)
     spawn_due(m);
     publish_check(m);
     watcher_check(m);
+    relay_check(m);
     announce_alive(m);
     if (m->state == MASTER_RUNS) {
         tickets_check(m);
@@ -145,8 +146,7 @@ static void finish(struct master *m)
     }
     generations_free(m);
     shelves_free(m);
-    if (m->hub)
-        hub_free(&m->hub);
+    keep_free(m);
     if (m->started_fd >= 0)
         close(m->started_fd);
     close(m->signal_fd);
@@ -171,7 +171,7 @@ int master_run(const struct config_source *source, char *const args[], const cha
     struct master m = {
         .magic = MASTER_MAGIC, .source = source, .args = args, .started_fd = -1,
         .reload.deadline = MS_NEVER, .publish.deadline = MS_NEVER, .publish.retry_at = MS_NEVER,
-        .watch_after = MS_NEVER, .tickets.retry_at = MS_NEVER,
+        .watch_after = MS_NEVER, .relay_after = MS_NEVER, .tickets.retry_at = MS_NEVER,
         .certificates.look_at = MS_NEVER, .certificates.retry_at = MS_NEVER,
         .certificates.changed = MS_NEVER, .certificates.settles = MS_NEVER
     };

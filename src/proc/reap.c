@@ -57,7 +57,7 @@ static void worker_ended(struct master *m, struct child *c, int status)
     child_hear(c);
     metrics_leave(c->seat);
     if (m->hub)
-        hub_left(m->hub, c->seat);
+        hub_left(m->hub, hub_seat_for(m->hub, c->seat));
     log_end(child_name(c), c->pid, status, !c->leaving);
     log_last_words(c);
     if (c->leaving)
@@ -106,6 +106,11 @@ static void ended(struct master *m, struct child *c, int status)
         child_hear_lines(c);
         log_end(child_name(c), c->pid, status, false);
         stapler_ended(m, c);
+        break;
+    case CHILD_RELAY:
+        child_hear_lines(c);
+        log_end(child_name(c), c->pid, status, !c->leaving);
+        relay_ended(m, c);
         break;
     case CHILD_HELPER:
         log_end(child_name(c), c->pid, status, !c->leaving);

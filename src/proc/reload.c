@@ -277,6 +277,7 @@ static int prepare(struct master *m)
         config_free(&config);
         return -1;
     }
+    keep_compare(m, config->process);
     r->generation = generation_new(m, config);
     return 0;
 }

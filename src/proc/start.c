@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "core/hub.h"
 #include "core/images.h"
 #include "io/listen.h"
 #include "proc/about.h"
@@ -24,10 +23,6 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* Seats of the hub for each worker: those of earlier generations may be ending still. */
-#define SEATS_EACH 4
-#define SEATS_LEAST 16
 
 /* Opens logs and sockets, taking what the old binary left. 0, or -1 after logging. */
 static int open_all(struct master *m, struct config *config)
@@ -131,28 +126,6 @@ static _Noreturn void serve_alone(struct master *m, struct generation *g)
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-/*
- * Makes the hub: with seats for workers of several generations. Its size is what the first
- * configuration says.
- */
-static void make_hub(struct master *m, const struct process_conf *process)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned workers = (unsigned)process->worker_processes;
-    struct hub_options o = {
-        .size = (size_t)process->hub_size, .channels = (unsigned)process->hub_channels
-    };
-
-    if (cores > workers)
-        workers = (unsigned)cores;
-    o.seats = workers * SEATS_EACH < SEATS_LEAST ? SEATS_LEAST : workers * SEATS_EACH;
-    if (o.seats > METRICS_SEATS)
-        o.seats = METRICS_SEATS;
-    if (o.size < hub_least(o.channels, o.seats))
-        o.size = hub_least(o.channels, o.seats);
-    m->hub = hub_new(&o);
-}
-
 int start(struct master *m)
 {
     struct conf_report report = { .write = report_plain };
@@ -167,7 +140,7 @@ int start(struct master *m)
     g = generation_new(m, config);
     if (open_all(m, config) != 0 || settle(m, config->process) != 0)
         return -1;
-    make_hub(m, config->process);
+    keep_hub(m, config->process);
     if (!config->process->master_process)
         serve_alone(m, g);
     metrics_share();

@@ -13,6 +13,7 @@
  *   shelf.c        the images of each host, over the generations
  *   publish.c      images between reloads: built, put in place
  *   watcher.c      the process that notices when their sources change
+ *   relay.c        the process that shares channels with other machines
  *   helper.c       those that another process answers, about channels
  *   command.c      questions that come by the control socket
  *   upgrade.c      another binary takes over
@@ -20,6 +21,7 @@
  *   tickets.c      the keys of TLS session tickets
  *   certificates.c TLS certificates: replaced without a reload, warned of before they end
  *   stapler.c      the process that asks for OCSP responses
+ *   keep.c         the hub, which belongs to no configuration
  *   logs.c         where the master's own lines go; opening log files anew
  *
  * The master changes its state in one place at a time: callbacks of descriptors note what they have
@@ -43,8 +45,10 @@ struct hub;
 struct tls_pair;
 struct watch;
 
-enum child_kind { CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_HELPER, CHILD_STAPLER,
-                  CHILD_BINARY };
+enum child_kind {
+    CHILD_WORKER, CHILD_BUILDER, CHILD_WATCHER, CHILD_RELAY, CHILD_HELPER, CHILD_STAPLER,
+    CHILD_BINARY
+};
 
 /* A process that was started and has not been reaped. */
 struct child {
@@ -173,6 +177,7 @@ struct master {
     struct certificates certificates;
     struct link shelves;
     ms_t watch_after;              /* a watcher that has ended is replaced not before */
+    ms_t relay_after;              /* a relay likewise */
     bool started;                  /* the first generation has been ready */
     bool workers_stopped;          /* SIGWINCH: no worker is to run */
     bool daemonized;
@@ -185,8 +190,23 @@ struct master {
     /* tells the process that was started by hand; -1: nobody waits */
     int started_fd;
     struct hub *hub;               /* NULL: none could be made */
+    struct hub_backend backend;    /* that it was made for; texts from the heap */
     struct control *control;       /* NULL: none could be opened */
 };
+
+/* ---- keep.c --------------------------------------------------------------------------------- */
+
+/* Makes the hub, or goes on with that of the old binary. */
+void keep_hub(struct master *m, const struct process_conf *process);
+
+/* Warns of what a later configuration cannot change in it. */
+void keep_compare(const struct master *m, const struct process_conf *process);
+
+/* In the child that is about to become the new program: leaves the hub to it. */
+void keep_leave(struct master *m);
+
+/* Gives it back. */
+void keep_free(struct master *m);
 
 /* ---- start.c -------------------------------------------------------------------------------- */
 
@@ -393,6 +413,17 @@ void watcher_hear(struct child *c, const char *line);
 
 /* It has ended. */
 void watcher_ended(struct master *m, const struct child *c);
+
+/* ---- relay.c -------------------------------------------------------------------------------- */
+
+/* Starts the relay that is missing, ends the one that nobody needs. */
+void relay_check(struct master *m);
+
+/* Takes a line that it has written. */
+void relay_hear(struct child *c, const char *line);
+
+/* It has ended. */
+void relay_ended(struct master *m, const struct child *c);
 
 /* ---- command.c ------------------------------------------------------------------------------ */
 

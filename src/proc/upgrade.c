@@ -37,7 +37,7 @@ bool upgrade_has_peer(const struct master *m)
 }
 
 /* In the child: becomes the new program. */
-static _Noreturn void become(const struct master *m)
+static _Noreturn void become(struct master *m)
 {
     char *sockets = listen_inheritable(m->serving->config);
 
@@ -47,6 +47,7 @@ static _Noreturn void become(const struct master *m)
     signals_restore();
     setenv("SELVAGE", sockets, 1);
     tickets_leave();
+    keep_leave(m);
     execv(m->program, m->args);
     log_alert(errno, "execve() failed while executing new binary process \"%s\"", m->program);
     _exit(EXIT_FATAL);

@@ -289,7 +289,7 @@ static void join_hub(struct worker *w, const struct worker_start *start)
 
     if (!start->hub)
         return;
-    if (!hub_sit(start->hub, start->seat)) {
+    if (!hub_sit(start->hub, hub_seat_for(start->hub, start->seat))) {
         log_alert(0, "this worker process has no seat in the hub, because too many are ending");
         return;
     }

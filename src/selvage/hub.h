@@ -16,17 +16,22 @@
 #define SLV_HUB_NAME_MAX 128
 #define SLV_HUB_EVENT_MAX 64
 
+/* Longest media type of a message. */
+#define SLV_HUB_TYPE_MAX 128
+
 enum slv_hub_kind { SLV_HUB_TEXT, SLV_HUB_BINARY };
 
 /* What became of a publication or a subscription. */
 enum slv_hub_result {
     SLV_HUB_OK,
     SLV_HUB_BAD_NAME,              /* see slv_hub_name_ok() */
-    SLV_HUB_BAD_TEXT,              /* text is not UTF-8, or the event's name is none */
+    SLV_HUB_BAD_TEXT,              /* text is not UTF-8, or the event's name or the type is none */
     SLV_HUB_TOO_LARGE,             /* for the memory of the hub */
     SLV_HUB_TOO_FAST,              /* more messages a second than were allowed */
     SLV_HUB_FULL,                  /* no room for another channel, or a worker lags far behind */
-    SLV_HUB_OFF                    /* there is no hub, or no seat in it for this worker */
+    SLV_HUB_OFF,                   /* there is no hub, or no seat in it for this worker */
+    SLV_HUB_AWAY,                  /* the server that several machines share is not to be reached */
+    SLV_HUB_LATER                  /* of slv_hub_post() only: it will be known later */
 };
 
 /* Letters, digits and any of -_.~:/@+=, in 1 to SLV_HUB_NAME_MAX bytes. */
@@ -39,10 +44,33 @@ struct slv_hub_post {
     struct str data;
     struct str event;              /* the name of the event; may be empty */
     unsigned rate;                 /* messages a second that the channel may take; 0: any */
+    struct str type;               /* the media type of the data; may be empty */
 };
 
-/* Puts a message into the log of a channel and tells all who listen. *id: the number it got. */
+/*
+ * Puts a message into the log of a channel and tells all who listen. *id: the number it got. Where
+ * several machines share channels, SLV_HUB_OK means that it waits in memory that outlives this
+ * worker to be sent to their server, which will number it, and *id is 0.
+ */
 SLV_API enum slv_hub_result slv_hub_publish(const struct slv_hub_post *post, uint64_t *id);
+
+/* A publication whose outcome somebody waits for: embedded, zeroed but for done. */
+struct slv_hub_posting {
+    /* called once, outside of the turns of connections, with SLV_HUB_OK or why not */
+    void (*done)(struct slv_hub_posting *p, enum slv_hub_result result, uint64_t id);
+    void *links[2];
+    uint64_t number;
+};
+
+/*
+ * The same, but says when the message is where it is to stay: at once with *id, or SLV_HUB_LATER
+ * and by done().
+ */
+SLV_API enum slv_hub_result slv_hub_post(struct slv_hub_posting *p,
+                                         const struct slv_hub_post *post, uint64_t *id);
+
+/* Waits no longer, whatever may become of it. Harmless where nobody waits. */
+SLV_API void slv_hub_post_forget(struct slv_hub_posting *p);
 
 /* A message. Views are valid until the worker waits for events again. */
 struct slv_hub_message {
@@ -54,6 +82,7 @@ struct slv_hub_message {
     struct str frame;              /* an unmasked WebSocket frame, whole */
     struct str sse;                /* an event of an event stream; binary data in base64 */
     struct str chunk;              /* the same as one chunk of the chunked coding */
+    struct str type;               /* the media type that it was published with; may be empty */
 };
 
 /* Where a subscription begins. */

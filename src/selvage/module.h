@@ -7,6 +7,8 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
+ *   2026-11-26  1.4  hub.h: types of messages, slv_hub_post(), slv_hub_post_forget(), SLV_HUB_AWAY.
+ *                    Modules have to be compiled again
  *   2026-11-26  1.3  upgrade.h with slv_upgrade(), websocket.h, slv_offer(), slv_offered(); hub.h:
  *                    channels; timer.h: timers; status.h: figures; hooks body and drain;
  *                    slv_request_body(), slv_on_end(), slv_write_chunk(), slv_cut(),
@@ -33,7 +35,7 @@
 #include <selvage/upgrade.h>
 
 #define SLV_ABI_MAJOR 1
-#define SLV_ABI_MINOR 3
+#define SLV_ABI_MINOR 4
 #define SLV_MODULE_MAGIC 0x53656c76u
 
 /* Log levels as nginx's. */

@@ -473,6 +473,7 @@ int main(void)
         { "log", NULL, NULL, NULL, NULL, hub_log_tests },
         { "death", NULL, NULL, NULL, NULL, hub_death_tests },
         { "worker", NULL, NULL, NULL, NULL, hub_worker_tests },
+        { "shared", NULL, NULL, NULL, NULL, hub_shared_tests },
         CU_SUITE_INFO_NULL
     };
 

@@ -12,6 +12,7 @@
 extern CU_TestInfo hub_log_tests[];
 extern CU_TestInfo hub_death_tests[];
 extern CU_TestInfo hub_worker_tests[];
+extern CU_TestInfo hub_shared_tests[];
 
 /* A small hub, in seat 0 of 4. */
 struct hub *hub_make(unsigned channels, size_t ring);
