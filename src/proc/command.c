@@ -272,13 +272,15 @@ static void certificates(struct master *m, struct control_client *client)
 static void print_ends(struct master *m, struct control_client *client)
 {
     const struct config *config = m->serving->config;
+    const struct tls_pair *p = next_certificate(config, NULL);
     char names[512], room[1024], file[512];
 
+    if (!p)
+        return;
     print(client, "# HELP selvage_certificate_not_after_seconds End of a certificate, in seconds "
           "since 1970.");
     print(client, "# TYPE selvage_certificate_not_after_seconds gauge");
-    for (const struct tls_pair *p = next_certificate(config, NULL); p;
-         p = next_certificate(config, p)) {
+    for (; p; p = next_certificate(config, p)) {
         tls_pair_names(p, names, sizeof names);
         print(client, "selvage_certificate_not_after_seconds{file=\"%s\",names=\"%s\"} %lld",
               label(str_of(p->files[TLS_FILE_CERTIFICATE]), file, sizeof file),
