@@ -137,7 +137,6 @@ static void pull(struct slv_source *source, struct slv_request *r)
     struct slv_hub_message m;
     uint64_t before = slv_hub_position(&e->subscriber);
 
-    (void)r;
     e->woken = false;
     if (!e->begun) {
         start(e, before);
@@ -151,9 +150,14 @@ static void pull(struct slv_source *source, struct slv_request *r)
     switch (slv_hub_next(&e->subscriber, &m)) {
     case SLV_HUB_MESSAGE:
         pass_on(e, &m);
+        /* Where nothing was queued, nothing would ask for the next one. */
+        if (e->conf->what.kind == STREAM_CHUNKED && m.data.n == 0)
+            slv_wake(r);
         return;
     case SLV_HUB_GAP:
         tell_gap(e, before);
+        if (e->conf->what.kind != STREAM_SSE)
+            slv_wake(r);
         return;
     case SLV_HUB_NOTHING:
         break;
