@@ -173,6 +173,16 @@ void exchange_settle(struct exchange *x)
         x->hooks->moved(x, false);
 }
 
+int exchange_refuse(struct exchange *x, int status, enum close_reason reason)
+{
+    CHECK_OBJ(x, EXCHANGE_MAGIC);
+    if (!x->refusal) {
+        x->refusal = (uint16_t)status;
+        x->reason = reason;
+    }
+    return -1;
+}
+
 /* ---- Fields ---------------------------------------------------------------------------------- */
 
 /* Not inlined, because it would weigh on each field that has room. */

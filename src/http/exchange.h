@@ -178,6 +178,11 @@ void exchange_end(struct exchange *x, enum close_reason reason);
  */
 void exchange_settle(struct exchange *x);
 
+/*
+ * Notes why the request is refused; the first refusal stays. Returns -1, for the callers' sake.
+ */
+int exchange_refuse(struct exchange *x, int status, enum close_reason reason);
+
 /* Room for one more field at the end of x->fields, counted already; NULL: there are too many. */
 struct slv_header *exchange_add_field(struct exchange *x);
 

@@ -4,6 +4,7 @@
 #include "http/parse.h"
 
 #include "base/check.h"
+#include "http/judge.h"
 #include "http/scan.h"
 #include "http/token.h"
 
@@ -28,16 +29,6 @@ struct parse {
     bool trailers;                 /* the last chunk's size line has been passed */
     char last;                     /* the byte before those of the trailers that come next */
 };
-
-/* Notes the first refusal. Returns -1 for the callers' sake. */
-static int refuse(struct exchange *x, int status, enum close_reason reason)
-{
-    if (!x->refusal) {
-        x->refusal = status;
-        x->reason = reason;
-    }
-    return -1;
-}
 
 /* The parser behind llhttp's. */
 static struct parse *parser_behind(llhttp_t *ll)
@@ -85,7 +76,7 @@ static int on_header_field(llhttp_t *ll, const char *at, size_t n)
     }
     field = exchange_add_field(x);
     if (!field) {
-        refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+        exchange_refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
         return HPE_USER;
     }
     *field = (struct slv_header){ { at, n }, { NULL, 0 } };
@@ -102,7 +93,7 @@ static int on_header_value(llhttp_t *ll, const char *at, size_t n)
     if (p->head_done || n == 0)
         return 0;
     if (x->req.header_count == 0) {
-        refuse(x, 400, CLOSE_BAD_REQUEST);
+        exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
         return HPE_USER;
     }
     value = &x->fields[x->req.header_count - 1].value;
@@ -112,7 +103,7 @@ static int on_header_value(llhttp_t *ll, const char *at, size_t n)
     }
     /* A gap: the value was folded over two lines, which llhttp joins and we refuse. */
     if (value->p + value->n != at) {
-        refuse(x, 400, CLOSE_BAD_REQUEST);
+        exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
         return HPE_USER;
     }
     value->n += n;
@@ -142,7 +133,7 @@ static enum slv_method method_of(struct str name)
 /* Refuses the request line. */
 static size_t bad_line(struct exchange *x)
 {
-    refuse(x, 400, CLOSE_BAD_REQUEST);
+    exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
     return 0;
 }
 
@@ -161,7 +152,7 @@ static size_t walk_line(struct exchange *x, const char *head, size_t size)
         return bad_line(x);
     r->line = (struct str){ head, (size_t)(lf - 1 - head) };
     if (r->line.n + 2 > x->limits->header_buffer) {
-        refuse(x, 414, CLOSE_HEADER_TOO_LARGE);
+        exchange_refuse(x, 414, CLOSE_HEADER_TOO_LARGE);
         return 0;
     }
     end = head + r->method_name.n;
@@ -171,7 +162,7 @@ static size_t walk_line(struct exchange *x, const char *head, size_t size)
     if (rest.n != http.n + 3 || !str_starts(rest, http) || rest.p[http.n + 1] != '.')
         return bad_line(x);
     if (rest.p[http.n] != '1') {
-        refuse(x, rest.p[http.n] == '0' ? 400 : 505, CLOSE_BAD_VERSION);
+        exchange_refuse(x, rest.p[http.n] == '0' ? 400 : 505, CLOSE_BAD_VERSION);
         return 0;
     }
     /* A later minor version is served as 1.1 (RFC 9110 section 2.5). */
@@ -182,22 +173,8 @@ static size_t walk_line(struct exchange *x, const char *head, size_t size)
 /* Refuses a field line. */
 static const char *bad_field(struct exchange *x)
 {
-    refuse(x, 400, CLOSE_BAD_REQUEST);
+    exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
     return NULL;
-}
-
-/* A byte of optional white space (RFC 9110 section 5.6.3). */
-static inline bool is_blank(char b)
-{
-    return b == ' ' || b == '\t';
-}
-
-/* Passes over white space. */
-static const char *skip_blanks(const char *at, const char *end)
-{
-    while (at < end && is_blank(*at))
-        at++;
-    return at;
 }
 
 /*
@@ -211,14 +188,14 @@ static const char *walk_field(struct exchange *x, struct slv_header *f, const ch
 
     if (f->name.p != at || f->name.n == 0 || at + f->name.n >= end || at[f->name.n] != ':')
         return bad_field(x);
-    value = skip_blanks(at + f->name.n + 1, end);
+    value = blanks_skip(at + f->name.n + 1, end);
     if (f->value.n && f->value.p != value)
         return bad_field(x);
-    at = skip_blanks(value + f->value.n, end);
+    at = blanks_skip(value + f->value.n, end);
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
         return bad_field(x);
     if ((size_t)(at - begin) + 2 > x->limits->header_buffer) {
-        refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+        exchange_refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
         return NULL;
     }
     f->value.p = value;
@@ -227,55 +204,6 @@ static const char *walk_field(struct exchange *x, struct slv_header *f, const ch
     /* In place: the bytes are the reader's own and may be changed. */
     ascii_lower((char *)(uintptr_t)f->name.p, f->name.p, f->name.n);
     return at + 2;
-}
-
-/* Names of the fields that the server looks at, by a small perfect-enough hash of their ends. */
-static enum slv_known_header known_header(struct str name)
-{
-    static const struct str names[] = {
-#define X(id, text) STR_INIT(text),
-        SLV_KNOWN_HEADERS(X)
-#undef X
-    };
-    static uint8_t bucket[64], chain[SLV_H_COUNT + 1];
-    static bool ready;
-#define NAME_HASH(s) \
-    (((s).n * 5 + (unsigned char)(s).p[0] + 7u * (unsigned char)(s).p[(s).n - 1]) & 63)
-
-    if (!ready) {
-        for (uint8_t i = 0; i < SLV_H_COUNT; i++) {
-            size_t h = NAME_HASH(names[i]);
-
-            chain[i + 1] = bucket[h];
-            bucket[h] = (uint8_t)(i + 1);
-        }
-        ready = true;
-    }
-    for (uint8_t i = bucket[NAME_HASH(name)]; i; i = chain[i])
-        if (str_eq(names[i - 1], name))
-            return (enum slv_known_header)(i - 1);
-    return SLV_H_COUNT;
-#undef NAME_HASH
-}
-
-/* Finds the known fields. Host twice is refused (RFC 9112 section 3.2). 0 or -1. */
-static int find_known(struct exchange *x)
-{
-    struct slv_request *r = &x->req;
-
-    for (size_t i = 0; i < r->header_count; i++) {
-        enum slv_known_header known = known_header(x->fields[i].name);
-
-        if (known == SLV_H_COUNT)
-            continue;
-        if (!r->known[known])
-            r->known[known] = (uint8_t)(i + 1);
-        else if (known == SLV_H_HOST)
-            return refuse(x, 400, CLOSE_BAD_REQUEST);
-        else
-            x->repeated |= UINT32_C(1) << known;
-    }
-    return 0;
 }
 
 /* Walks all lines of the head and finds its end. */
@@ -293,139 +221,11 @@ static int walk_head(struct exchange *x, const char *head, size_t size)
             return -1;
     }
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
-        return refuse(x, 400, CLOSE_BAD_REQUEST);
+        return exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
     x->head_size = (size_t)(at + 2 - head);
     if (x->head_size > x->limits->header_buffer * x->limits->header_buffers)
-        return refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+        return exchange_refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
     return 0;
-}
-
-/* Target and Host (RFC 9112 section 3.2). */
-static int judge_target(struct exchange *x)
-{
-    struct slv_request *r = &x->req;
-    struct str host = slv_header_in(r, SLV_H_HOST), port;
-    char *lower;
-
-    if (r->method == SLV_CONNECT)
-        return refuse(x, 405, CLOSE_NOT_IMPLEMENTED);
-    if (target_parse(r->raw_target, r->method == SLV_OPTIONS, x->target))
-        return refuse(x, 400, CLOSE_BAD_REQUEST);
-    if (!host.p && r->version >= 11)
-        return refuse(x, 400, CLOSE_BAD_REQUEST);
-    if (x->target->form == TARGET_ABSOLUTE) {
-        if (host.p && !target_host_valid(host))
-            return refuse(x, 400, CLOSE_BAD_REQUEST);
-        host = x->target->authority;
-    }
-    r->host = (struct str){ "", 0 };
-    if (host.n == 0)
-        return 0;
-    lower = arena_alloc(&x->arena, host.n + 1);
-    if (target_host_split(host, lower, host.n + 1, &r->host, &port))
-        return refuse(x, 400, CLOSE_BAD_REQUEST);
-    return 0;
-}
-
-/* Transfer-Encoding: the one coding that we have is chunked, once (RFC 9112 section 6.1). */
-static int judge_coding(struct exchange *x)
-{
-    unsigned chunked = 0;
-
-    for (size_t i = 0; i < x->req.header_count; i++) {
-        struct str list = x->fields[i].value, coding;
-        unsigned codings = 0;
-
-        if (!str_eq(x->fields[i].name, STR("transfer-encoding")))
-            continue;
-        while (token_list_next(&list, &coding)) {
-            codings++;
-            if (!str_ieq(coding, STR("chunked")))
-                return refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
-            chunked++;
-        }
-        if (codings == 0)
-            return refuse(x, 400, CLOSE_BAD_REQUEST);
-    }
-    if (chunked != 1 || x->req.version < 11 || x->req.known[SLV_H_CONTENT_LENGTH])
-        return refuse(x, 400, CLOSE_BAD_REQUEST);
-    x->req.content_length = -1;
-    x->body_expected = true;
-    return 0;
-}
-
-/*
- * Content-Length and Transfer-Encoding. llhttp has refused repeated and malformed lengths
- * already.
- */
-static int judge_framing(struct exchange *x)
-{
-    struct str length = slv_header_in(&x->req, SLV_H_CONTENT_LENGTH);
-    uint64_t n = 0;
-
-    if (x->req.known[SLV_H_TRANSFER_ENCODING])
-        return judge_coding(x);
-    if (length.p && digits_parse(length, &n))
-        return refuse(x, 400, CLOSE_BAD_REQUEST);
-    if (n > INT64_MAX)
-        return refuse(x, 413, CLOSE_BODY_TOO_LARGE);
-    x->req.content_length = (int64_t)n;
-    x->body_expected = n > 0;
-    return 0;
-}
-
-/* Any field of that known name has the token in its list. */
-static bool any_list_has(const struct exchange *x, enum slv_known_header h, struct str token)
-{
-    size_t i = x->req.known[h];
-    struct str name;
-
-    if (!i)
-        return false;
-    if (token_list_has(x->fields[i - 1].value, token))
-        return true;
-    if (!(x->repeated & UINT32_C(1) << h))
-        return false;
-    for (name = x->fields[i - 1].name; i < x->req.header_count; i++)
-        if (str_eq(x->fields[i].name, name) && token_list_has(x->fields[i].value, token))
-            return true;
-    return false;
-}
-
-/* Connection (W-25..29: token lists, any case), Upgrade and Expect. */
-static int judge_connection(struct exchange *x)
-{
-    struct str expect = slv_header_in(&x->req, SLV_H_EXPECT);
-    struct str connection = slv_header_in(&x->req, SLV_H_CONNECTION);
-    bool repeated = x->repeated & UINT32_C(1) << SLV_H_CONNECTION;
-    bool listed = connection.p != NULL;
-
-    /* What browsers say, word for word, says nothing new of HTTP/1.1. */
-    if (x->req.version >= 11 && !repeated && str_eq(connection, STR("keep-alive")))
-        listed = false;
-    x->wants_close = listed && any_list_has(x, SLV_H_CONNECTION, STR("close"));
-    if (x->req.version < 11) {
-        if (!listed || !any_list_has(x, SLV_H_CONNECTION, STR("keep-alive")))
-            x->wants_close = true;
-        return 0;
-    }
-    x->upgrade = listed && x->req.known[SLV_H_UPGRADE]
-        && any_list_has(x, SLV_H_CONNECTION, STR("upgrade"));
-    if (!expect.p)
-        return 0;
-    if (!str_ieq(expect, STR("100-continue")))
-        return refuse(x, 417, CLOSE_BAD_REQUEST);
-    x->expect_continue = x->body_expected;
-    return 0;
-}
-
-/*
- * The head's lines are known. The known fields are found only now: a name is not compared directly
- * after it was written, because the processor would have to wait for its bytes. 0 or -1.
- */
-static int judge_head(struct exchange *x)
-{
-    return find_known(x) || judge_target(x) || judge_framing(x) || judge_connection(x) ? -1 : 0;
 }
 
 /*
@@ -452,7 +252,7 @@ static int count_quiet(struct exchange *x, const char *at)
 
     p->quiet += (size_t)(at - p->mark);
     p->mark = at;
-    return p->quiet > QUIET_MAX ? refuse(x, 400, CLOSE_BAD_REQUEST) : 0;
+    return p->quiet > QUIET_MAX ? exchange_refuse(x, 400, CLOSE_BAD_REQUEST) : 0;
 }
 
 /* The largest body that is taken; an answered request's is dropped, which h1.c bounds. 0: any. */
@@ -474,7 +274,7 @@ static int on_body(llhttp_t *ll, const char *at, size_t n)
     x->parse->mark = at + n;
     x->body_received += (int64_t)n;
     if (body_max(x) && x->body_received > body_max(x)) {
-        refuse(x, 413, CLOSE_BODY_TOO_LARGE);
+        exchange_refuse(x, 413, CLOSE_BODY_TOO_LARGE);
         return HPE_USER;
     }
     if (x->answer == ANSWER_NONE)
@@ -496,7 +296,7 @@ static int on_chunk_header(llhttp_t *ll)
     }
     if (ll->content_length > INT64_MAX
         || (max && (int64_t)ll->content_length > max - x->body_received)) {
-        refuse(x, 413, CLOSE_BODY_TOO_LARGE);
+        exchange_refuse(x, 413, CLOSE_BODY_TOO_LARGE);
         return -1;
     }
     return 0;
@@ -556,17 +356,17 @@ static enum parse_event scan_method(struct exchange *x, size_t size)
     while (n < size && n < METHOD_MAX && x->head[n] != ' ')
         n++;
     if (n && !token_valid((struct str){ x->head, n })) {
-        refuse(x, 400, CLOSE_BAD_REQUEST);
+        exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
         return PARSE_REFUSED;
     }
     if (n == METHOD_MAX) {
-        refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
+        exchange_refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
         return PARSE_REFUSED;
     }
     if (n == size)
         return PARSE_MORE;
     if (n == 0) {
-        refuse(x, 400, CLOSE_BAD_REQUEST);
+        exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
         return PARSE_REFUSED;
     }
     x->req.method_name = (struct str){ x->head, n };
@@ -578,11 +378,11 @@ static enum parse_event scan_method(struct exchange *x, size_t size)
 static enum parse_event refused(struct exchange *x, llhttp_errno_t error)
 {
     if (error == HPE_INVALID_METHOD)
-        refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
+        exchange_refuse(x, 501, CLOSE_NOT_IMPLEMENTED);
     else if (error == HPE_PAUSED_H2_UPGRADE)
-        refuse(x, 505, CLOSE_BAD_VERSION);
+        exchange_refuse(x, 505, CLOSE_BAD_VERSION);
     else
-        refuse(x, 400, CLOSE_BAD_REQUEST);
+        exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
     return PARSE_REFUSED;
 }
 
@@ -592,11 +392,11 @@ static enum parse_event check_growth(struct exchange *x, size_t size)
     const struct h1_limits *limits = x->limits;
 
     if (size > limits->header_buffer && !memchr(x->head, '\n', limits->header_buffer)) {
-        refuse(x, 414, CLOSE_HEADER_TOO_LARGE);
+        exchange_refuse(x, 414, CLOSE_HEADER_TOO_LARGE);
         return PARSE_REFUSED;
     }
     if (size > limits->header_buffer * limits->header_buffers) {
-        refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
+        exchange_refuse(x, 431, CLOSE_HEADER_TOO_LARGE);
         return PARSE_REFUSED;
     }
     return PARSE_MORE;
@@ -671,7 +471,7 @@ static int walk_trailers(struct exchange *x, const char *at, const char *end)
 
         if ((*at == '\n' && p->last != '\r')
             || (begins && (*at == ' ' || *at == '\t' || *at == ':')))
-            return refuse(x, 400, CLOSE_BAD_REQUEST);
+            return exchange_refuse(x, 400, CLOSE_BAD_REQUEST);
     }
     return 0;
 }

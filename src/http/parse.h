@@ -5,7 +5,7 @@
  * After it has seen a whole head, parse.c walks the head once more, line by line, and accepts only
  *   method SP target SP HTTP/d.d CRLF *( name ":" OWS value OWS CRLF ) CRLF
  * with nothing between the lines: so no obs-fold, no bare LF, no second space, no empty field name.
- * Then it judges Host, Content-Length, Transfer-Encoding, Connection, Expect and Upgrade itself.
+ * A plain head is found by scan.c instead. What either has found is judged by judge.c.
  */
 #ifndef SLV_PARSE_H
 #define SLV_PARSE_H

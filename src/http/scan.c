@@ -7,14 +7,6 @@
 #include "http/lanes.h"
 #include "http/token.h"
 
-/* Passes over optional white space (RFC 9110 section 5.6.3). */
-static const char *skip_blanks(const char *at, const char *end)
-{
-    while (at < end && (*at == ' ' || *at == '\t'))
-        at++;
-    return at;
-}
-
 /* Bytes that are looked at together in a field's content. */
 typedef unsigned char wide __attribute__((vector_size(2 * LANE_COUNT)));
 
@@ -95,12 +87,12 @@ static const char *scan_field(struct exchange *x, const char *at, const char *en
 
     if (colon == at || colon == end || *colon != ':' || may_frame(at, (size_t)(colon - at)))
         return NULL;
-    value = skip_blanks(colon + 1, end);
+    value = blanks_skip(colon + 1, end);
     behind = cr = skip_content(value, end);
     if (end - cr < 2 || cr[0] != '\r' || cr[1] != '\n'
         || (size_t)(cr + 2 - at) > x->limits->header_buffer)
         return NULL;
-    while (behind > value && (behind[-1] == ' ' || behind[-1] == '\t'))
+    while (behind > value && is_blank(behind[-1]))
         behind--;
     field = exchange_add_field(x);
     if (!field)

@@ -42,6 +42,20 @@ static inline bool byteset_has(const struct byteset *set, char b)
 /* The first byte from at on that is not a tchar (RFC 9110 §5.6.2), or end. */
 const char *token_skip(const char *at, const char *end);
 
+/* b is optional white space (RFC 9110 §5.6.3). */
+static inline bool is_blank(char b)
+{
+    return b == ' ' || b == '\t';
+}
+
+/* The first byte from at on that is no white space, or end. */
+static inline const char *blanks_skip(const char *at, const char *end)
+{
+    while (at < end && is_blank(*at))
+        at++;
+    return at;
+}
+
 /* s is a token: one or more tchar (RFC 9110 §5.6.2). The empty str is none. */
 bool token_valid(struct str s);
 
