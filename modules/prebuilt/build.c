@@ -100,7 +100,7 @@ static int walk_all(struct builder *w, const struct prebuilt_conf *host)
         if (!c->on || is_covered(w, i) || source_covers(w, &w->tree))
             continue;
         /* What another tree has for the same path is to be seen by the next one. */
-        if (walk_tree(w) != 0 || answer_settle(w) != 0)
+        if (walk_tree(w) != 0 || items_settle(w) != 0)
             return -1;
     }
     return 0;
@@ -160,7 +160,7 @@ static int build_trees(struct builder *w, const struct prebuilt_conf *host)
                 "files with %llu bytes; prebuilt_max_size is %lld bytes", slv_build_name(w->b),
                 w->file, w->files, w->bytes, (long long)host->max_size);
     pool_free(&w->pool);
-    answer_forget(w);
+    items_forget(w);
     return rc;
 }
 

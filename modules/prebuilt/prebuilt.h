@@ -6,7 +6,8 @@
  *   walk.c       directories: which files there are
  *   source.c     what prebuilt_source names, instead of the root of the host
  *   source_git.c branches of repositories
- *   answer.c     from a file to its answer: is it wanted, what is made of it, and in which order
+ *   answer.c     from a file to its answer: is it wanted, and what is made of it
+ *   item.c       answers on their way into the image, in the order of the walk
  *   rules.c      what the configuration says about fields of answers
  *   render.c     the compressed variants of a body
  *   pool.c       threads that make them
@@ -248,10 +249,12 @@ int answer_directory(struct builder *w);
 /* Makes the answers of the earlier image again, in smaller variants; instead of all the above. */
 int answer_refine(struct builder *w);
 
-/* Waits for all that is on its way. */
-int answer_settle(struct builder *w);
+/* item.c */
 
-/* Forgets it, after a failure. */
-void answer_forget(struct builder *w);
+/* Waits for all that is on its way. 0 or -1 likewise. */
+int items_settle(struct builder *w);
+
+/* Forgets what is on its way and what was; the pool is gone. */
+void items_forget(struct builder *w);
 
 #endif

@@ -185,7 +185,7 @@ int source_walk(struct builder *w, const struct prebuilt_source *s)
     w->from_source = true;
     rc = s->branch.p ? source_git_walk(w, s) : walk_directory(w, s);
     if (rc == 0)
-        rc = answer_settle(w);
+        rc = items_settle(w);
     w->from_source = false;
     return rc;
 }

@@ -360,7 +360,7 @@ static int walk_commit(struct git_walk *g, git_object *commit)
                   lib.git_oid_tostr(hash, sizeof hash, lib.git_object_id(commit)), g->s->path.p);
     rc = walk(g, lib.git_tree_id(g->top), 0);
     if (rc == 0)
-        rc = answer_settle(w);
+        rc = items_settle(w);
     lib.git_tree_free(g->top);
     return rc;
 }
