@@ -313,10 +313,11 @@ static void set_place(const struct hub *h, const struct hub_channel *c, uint64_t
     } else if (id == c->last_id) {
         place->at = c->last_at;
         place->sum = c->sum;
-    } else if (id >= c->oldest_id) {
+    } else if (id >= c->first_id) {
         place->at = find(h, c, id);
         place->sum = hub_record(h, place->at)->sum;
     } else {
+        /* In front of the history or of the ring: the next one is found without a walk. */
         const struct hub_record *next = hub_record(h, find(h, c, id + 1));
 
         place->sum = next->sum - next->data;

@@ -4,9 +4,12 @@
 #include "test_hub.h"
 
 #include "base/check.h"
+#include "core/hub_shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 const struct hub_bounds hub_unbounded = { 0 };
 
@@ -433,6 +436,35 @@ static void test_channels(void)
     hub_free(&h);
 }
 
+/*
+ * Whoever begins in front of the history is not searched for in all that the ring still has: that
+ * cannot be touched here.
+ */
+static void test_no_walk(void)
+{
+    struct hub_bounds few = { .messages = 4 };
+    struct slv_hub_post post = { .channel = STR("c"), .data = STR("x") };
+    struct hub *h = hub_make(8, 1 << 20);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (512 * 1024 / page) * page;
+    char *old = (char *)(((uintptr_t)h->ring + page) / page * page);
+    struct hub_place place;
+    struct slv_hub_message m;
+    uint64_t id;
+
+    for (int i = 0; i < 4000; i++)
+        CU_ASSERT_FATAL(hub_publish(h, &post, &few, 0, &id) == SLV_HUB_OK);
+    CU_ASSERT_FATAL(mprotect(old, size, PROT_NONE) == 0);
+    CU_ASSERT(hub_join(h, STR("c"), SLV_HUB_ALL, 0, &few, 0, &place) == SLV_HUB_OK);
+    CU_ASSERT(hub_lag(h, &place) == 4);
+    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == id - 3);
+    CU_ASSERT(hub_join(h, STR("c"), 5, 0, &few, 0, &place) == SLV_HUB_OK);
+    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_GAP && hub_lag(h, &place) == 4);
+    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == id - 3);
+    CU_ASSERT(mprotect(old, size, PROT_READ | PROT_WRITE) == 0);
+    CU_ASSERT_PTR_NULL(hub_flaw(h));
+    hub_free(&h);
+}
+
 /* A channel has as many subscribers as it may. */
 static void test_most(void)
 {
@@ -463,6 +495,7 @@ CU_TestInfo hub_log_tests[] = {
     { "pin", test_pin },
     { "refused", test_refused },
     { "channels", test_channels },
+    { "no walk", test_no_walk },
     { "most", test_most },
     CU_TEST_INFO_NULL
 };
