@@ -445,7 +445,7 @@ static void test_no_walk(void)
     struct hub_bounds few = { .messages = 4 };
     struct slv_hub_post post = { .channel = STR("c"), .data = STR("x") };
     struct hub *h = hub_make(8, 1 << 20);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (512 * 1024 / page) * page;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (384 * 1024 / page) * page;
     char *old = (char *)(((uintptr_t)h->ring + page) / page * page);
     struct hub_place place;
     struct slv_hub_message m;
