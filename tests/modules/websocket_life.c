@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UP "| Upgraded"
-
 /* I-24: the request and frames in one write, cut everywhere, behind earlier requests as well. */
 static void test_tail(void)
 {
@@ -184,7 +182,7 @@ static void test_drain(void)
 
     wskit_init(&k);
     wskit_open(&k);
-    wskit_drain_delay = 700;
+    wshost_drain_delay = 700;
     memconn_drain(&k.m, CONN_DRAIN_LAZY);
     memconn_wait(&k.m, 699);
     wskit_feed(&k, "81'a'");
@@ -205,7 +203,7 @@ static void test_drain_now(void)
 
     wskit_init(&k);
     wskit_open(&k);
-    wskit_drain_delay = 700;
+    wshost_drain_delay = 700;
     memconn_drain(&k.m, CONN_DRAIN_LAZY);
     memconn_drain(&k.m, CONN_DRAIN_NOW);
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), "88#1001 " UP);
@@ -283,7 +281,7 @@ static void test_overflow(void)
     CU_ASSERT_EQUAL(queued, 10);
     CU_ASSERT_EQUAL(released, 1);
     CU_ASSERT_EQUAL(slv_ws_send(k.ws, SLV_WS_TEXT, "a", 1), -1);
-    CU_ASSERT(wskit_log[0] != '\0');
+    CU_ASSERT(wshost_log[0] != '\0');
     memconn_turn(&k.m);
     /* As long as it takes some, it is not cut. */
     for (int i = 0; i < 9; i++) {
