@@ -342,6 +342,13 @@ void wskit_open(struct wskit *k)
     skip_head(k);
 }
 
+/* Both at once. */
+void wskit_start(struct wskit *k)
+{
+    wskit_init(k);
+    wskit_open(k);
+}
+
 /* Frees it, and sees that all sums are right. */
 void wskit_free(struct wskit *k)
 {

@@ -44,8 +44,11 @@ extern const struct ws_settings wskit_settings;
 /* A connection that has seen nothing yet; settings and terms may still be changed. */
 void wskit_init(struct wskit *k);
 
-/* The same with the request sent, and its answer read. */
+/* Then: the request is sent, and its answer read. */
 void wskit_open(struct wskit *k);
+
+/* Both at once. */
+void wskit_start(struct wskit *k);
 void wskit_free(struct wskit *k);
 
 /* Words into bytes, behind those of to. */
