@@ -292,14 +292,18 @@ static uint64_t coarse_now(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* How long the next record may be, with left bytes waiting for it. */
+/*
+ * How long the next record is, with left bytes waiting for it. Of long ones the odd one goes first:
+ * it has an answer's head in front of the body's first bytes, which have to be copied together, and
+ * all that follow are whole records from where they lie.
+ */
 static size_t record_size(const struct tls *t, size_t left)
 {
     size_t max = t->server->tls->record_max;
 
     if (t->flight < FIRST_FLIGHT && t->flight + left > FIRST_FLIGHT && max > SMALL_RECORD)
-        max = SMALL_RECORD;
-    return left < max ? left : max;
+        return left < SMALL_RECORD ? left : SMALL_RECORD;
+    return left % max ? left % max : max;
 }
 
 /*
@@ -359,11 +363,13 @@ ssize_t tls_put(struct tls *t, const struct iovec *iov, size_t count)
     AN(t->stage == TLS_OPEN);
     for (size_t i = 0; i < count; i++)
         total += iov[i].iov_len;
+    if (total > TLS_BATCH)
+        total = TLS_BATCH;
     if (now - t->wrote >= IDLE_PAUSE)
         t->flight = 0;
     t->wrote = now;
     forget_errors();
-    while (put < total && put < TLS_BATCH) {
+    while (put < total) {
         size_t size = record_size(t, total - put);
 
         while (done == iov[at].iov_len) {
