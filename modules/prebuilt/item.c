@@ -2,8 +2,8 @@
  * item.c - answers on their way into the image.
  *
  * They wait in a queue while threads make their variants, and go into the image in the order of the
- * walk, so that it does not depend on how fast the threads are. Of equal bodies one is compressed, if
- * they are not too far apart.
+ * walk, so that it does not depend on how fast the threads are. Of equal bodies one is compressed,
+ * if they are not too far apart.
  */
 #include "item.h"
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 extern const struct slv_module module_status;
 
@@ -33,7 +34,7 @@ struct page {
     bool open;                     /* the object of a name with labels is not closed yet */
 };
 
-/* Writes a text with escapes in the way of C, as JSON and Prometheus want it. */
+/* Writes a text with the escapes of JSON. */
 static void put_escaped(FILE *out, struct str text)
 {
     for (size_t i = 0; i < text.n; i++) {
@@ -62,18 +63,7 @@ static void put_html(FILE *out, struct str text)
 /* One figure for Prometheus. */
 static void tell_prometheus(void *arg, const struct slv_figure *f)
 {
-    FILE *out = ((struct page *)arg)->out;
-
-    if (f->help)
-        fprintf(out, "# HELP selvage_%s %s\n# TYPE selvage_%s %s\n", f->name, f->help, f->name,
-                f->gauge ? "gauge" : "counter");
-    fprintf(out, "selvage_%s", f->name);
-    if (f->label) {
-        fprintf(out, "{%s=\"", f->label);
-        put_escaped(out, f->value_of_label);
-        fputs("\"}", out);
-    }
-    fprintf(out, " %llu\n", (unsigned long long)f->value);
+    slv_figure_prometheus(f, ((struct page *)arg)->out);
 }
 
 /* One figure as a member of an object; those with labels are in one of their own. */
@@ -83,16 +73,16 @@ static void tell_json(void *arg, const struct slv_figure *f)
 
     if (f->help) {
         fprintf(p->out, "%s%s\n\"%s\": ", p->open ? "}" : "", p->any ? "," : "", f->name);
-        p->open = f->label != NULL;
+        p->open = f->labels[0].name != NULL;
         p->any = true;
         if (p->open)
             putc('{', p->out);
     } else {
         putc(',', p->out);
     }
-    if (f->label) {
+    if (f->labels[0].name) {
         putc('"', p->out);
-        put_escaped(p->out, f->value_of_label);
+        put_escaped(p->out, f->labels[0].value);
         fputs("\": ", p->out);
     }
     fprintf(p->out, "%llu", (unsigned long long)f->value);
@@ -102,16 +92,22 @@ static void tell_json(void *arg, const struct slv_figure *f)
 static void tell_html(void *arg, const struct slv_figure *f)
 {
     FILE *out = ((struct page *)arg)->out;
+    time_t seconds = (time_t)f->value;
+    char when[32] = "";
+    struct tm tm;
 
-    if (f->label && f->value == 0)
+    if (f->labels[0].name && f->value == 0)
         return;
     fprintf(out, "<tr><th>%s", f->name);
-    if (f->label) {
+    if (f->labels[0].name) {
         fputs(" <em>", out);
-        put_html(out, f->value_of_label);
+        put_html(out, f->labels[0].value);
         fputs("</em>", out);
     }
-    fprintf(out, "</th><td>%llu</td></tr>\n", (unsigned long long)f->value);
+    if (f->is_time && gmtime_r(&seconds, &tm) && strftime(when, sizeof when, "%Y-%m-%d %H:%M", &tm))
+        fprintf(out, "</th><td>%s UTC</td></tr>\n", when);
+    else
+        fprintf(out, "</th><td>%llu</td></tr>\n", (unsigned long long)f->value);
 }
 
 /* Writes the page. Returns its media type. */

@@ -118,6 +118,7 @@ struct config {
     int64_t tls_session_timeout;   /* ms, the longest of all servers with TLS; 0: there is none */
     struct tls_context **tls_contexts; /* those of the servers, each once */
     size_t tls_context_count;
+    const struct tls_backend *tls; /* that made them; NULL: none are made */
 };
 
 /* Where a configuration comes from: the command line. */

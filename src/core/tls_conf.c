@@ -332,7 +332,6 @@ static struct tls_context *make_context(struct conf *conf, struct config *config
         config->tls_contexts = arena_alloc(conf->arena, config->server_count
                                                             * sizeof(struct tls_context *));
     AN(config->tls_context_count < config->server_count);
-    backend->number(context, config->tls_context_count);
     config->tls_contexts[config->tls_context_count++] = context;
     return context;
 }
@@ -384,5 +383,9 @@ int tls_link(struct conf *conf, struct config *config, const struct tls_backend 
             result = -1;
     }
     table_free(&contexts);
+    if (backend && result == 0) {
+        config->tls = backend;
+        backend->linked(config);
+    }
     return result;
 }

@@ -45,10 +45,17 @@ struct tls_backend {
                                 const struct conf_node *place);
     /* Frees one; arena_on_free(). */
     void (*release)(void *context);
-    /* Tells a context its place among config->tls_contexts. */
-    void (*number)(struct tls_context *context, size_t index);
+    /* All contexts are there, in config->tls_contexts. */
+    void (*linked)(const struct config *config);
     /* Fills s->tls_id from its context and what the server is called. */
     void (*identify)(struct server *s);
+    /*
+     * Calls for each certificate in use, each file once, with its names and its end in seconds
+     * since 1970. Texts are valid until each() returns.
+     */
+    void (*each_certificate)(const struct config *config,
+                             void (*each)(void *arg, const char *file, const char *names,
+                                          int64_t end), void *arg);
 };
 
 /* The tables, as a module of their own, and the conf struct of a block. */

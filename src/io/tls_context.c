@@ -372,8 +372,13 @@ static struct tls_context *make(struct conf *conf, const struct tls_conf *tls,
         good = false;
     } else {
         begin_seed(&m);
-        good = !set_basics(&m) & !load_pairs(&m) & !set_ciphers(&m) & !set_dhparam(&m)
-             & !set_verify(&m) & !load_ticket_keys(&m);
+        /* All of them, so that all mistakes are told. */
+        good = !set_basics(&m);
+        good = !load_pairs(&m) && good;
+        good = !set_ciphers(&m) && good;
+        good = !set_dhparam(&m) && good;
+        good = !set_verify(&m) && good;
+        good = !load_ticket_keys(&m) && good;
         good = !run_commands(&m) && good;
         tls_set_callbacks(c->ctx);
         must(EVP_DigestFinal_ex(m.seed, c->seed, NULL));
@@ -385,11 +390,14 @@ static struct tls_context *make(struct conf *conf, const struct tls_conf *tls,
     return NULL;
 }
 
-/* struct tls_backend: number */
-static void number(struct tls_context *c, size_t index)
+/* struct tls_backend: linked */
+static void linked(const struct config *config)
 {
-    CHECK_OBJ(c, TLS_CONTEXT_MAGIC);
-    c->index = index;
+    for (size_t i = 0; i < config->tls_context_count; i++) {
+        CHECK_OBJ(config->tls_contexts[i], TLS_CONTEXT_MAGIC);
+        config->tls_contexts[i]->index = i;
+    }
+    tls_pairs_mark_first(config);
 }
 
 /* struct tls_backend: identify */
@@ -410,6 +418,20 @@ static void identify(struct server *s)
     must(EVP_DigestFinal_ex(md, digest, NULL));
     memcpy(s->tls_id, digest, sizeof s->tls_id);
     EVP_MD_CTX_free(md);
+}
+
+/* struct tls_backend: each_certificate */
+static void each_certificate(const struct config *config,
+                             void (*each)(void *arg, const char *file, const char *names,
+                                          int64_t end), void *arg)
+{
+    char names[512];
+
+    for (const struct tls_pair *p = tls_pair_next_first(config, NULL); p;
+         p = tls_pair_next_first(config, p)) {
+        tls_pair_names(p, names, sizeof names);
+        each(arg, p->files[TLS_FILE_CERTIFICATE], names, p->not_after);
+    }
 }
 
 void tls_forget(const struct config *config)
@@ -434,6 +456,7 @@ void tls_forget(const struct config *config)
 const struct tls_backend tls_backend = {
     .make = make,
     .release = release,
-    .number = number,
+    .linked = linked,
     .identify = identify,
+    .each_certificate = each_certificate,
 };

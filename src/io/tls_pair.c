@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/table.h"
 
 #include <errno.h>
 #include <openssl/asn1.h>
@@ -46,6 +47,29 @@ struct tls_pair *tls_pair_next(const struct config *config, const struct tls_pai
     for (size_t i = p ? p->context->index + 1 : 0; !next && i < config->tls_context_count; i++)
         next = tls_pair_at(config, i, 0);
     return next;
+}
+
+struct tls_pair *tls_pair_next_first(const struct config *config, const struct tls_pair *p)
+{
+    struct tls_pair *next = tls_pair_next(config, p);
+
+    while (next && !next->first)
+        next = tls_pair_next(config, next);
+    return next;
+}
+
+void tls_pairs_mark_first(const struct config *config)
+{
+    struct table seen = { 0 };
+
+    for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p)) {
+        struct str file = str_of(p->files[TLS_FILE_CERTIFICATE]);
+
+        p->first = !table_get(&seen, file);
+        if (p->first)
+            table_set(&seen, file, p);
+    }
+    table_free(&seen);
 }
 
 int64_t tls_seconds(const ASN1_TIME *t)

@@ -43,10 +43,10 @@ struct tls_pair {
     struct evp_pkey_st *key;       /* NULL where private keys have been wiped */
     int64_t not_before, not_after; /* seconds since 1970 */
     struct tls_staple staple;
+    bool first;                    /* no earlier pair of the configuration has its file */
 
     /* What the master notes. */
     struct tls_mark marks[TLS_FILE_COUNT]; /* of the files when they were last looked at */
-    bool first;                    /* no earlier pair of the configuration has its files */
     bool suspect;                  /* they were broken then: once more before it is told */
     int warned;                    /* days before the end at which the log was told; INT_MAX */
     uint64_t version;              /* counts certificates */
@@ -58,6 +58,9 @@ struct tls_pair {
 
 /* The pair behind p, or the first one (p NULL); NULL: no more. */
 struct tls_pair *tls_pair_next(const struct config *config, const struct tls_pair *p);
+
+/* Likewise, but of those with the same file only the first one: it is what people are told of. */
+struct tls_pair *tls_pair_next_first(const struct config *config, const struct tls_pair *p);
 
 /* The pair of a place; NULL: there is none. */
 struct tls_pair *tls_pair_at(const struct config *config, size_t context, size_t number);

@@ -147,6 +147,9 @@ int tls_pairs_use(struct tls_context *c);
 /* Gives a connection exactly the pairs of a context. 0 or -1. */
 int tls_pairs_give(SSL *ssl, const struct tls_context *c);
 
+/* Finds out which pairs of a configuration are the first ones with their file. */
+void tls_pairs_mark_first(const struct config *config);
+
 /* Frees what the pairs of a context hold. */
 void tls_pairs_free(struct tls_context *c);
 

@@ -6,24 +6,17 @@
  */
 #include "proc/state.h"
 
-#include "base/check.h"
 #include "base/log.h"
-#include "core/hub.h"
 #include "core/images.h"
-#include "io/tls.h"
-#include "proc/privileges.h"
-#include "proc/signals.h"
 #include "proc/title.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BUILDER_NICE 10
@@ -57,66 +50,46 @@ static void tell(void *arg, const char *line)
         log_info(errno, "progress of the builder is lost");
 }
 
-/* Runs in the builder process. */
-static _Noreturn void build(struct master *m, struct generation *g, enum image_effort effort,
-                            pid_t master, int words)
+/* struct aide: run */
+static void build(struct master *m, struct generation *g, int words, const void *arg)
 {
-    int rc;
+    const enum image_effort *effort = arg;
 
-    title_set("builder process (gen %lu)", g->number);
-    if (m->daemonized)
-        logs_take_stderr(g->config);
-    logs_use(g->config);
-    signals_restore();
-    tls_forget(g->config);
-    if (privileges_drop(g->config->process) != 0)
-        exit(EXIT_FATAL);
-    /* Nobody would take what it makes, and it has the listening sockets open. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        log_alert(errno, "prctl(PR_SET_PDEATHSIG) failed");
-    if (getppid() != master)
-        exit(EXIT_FAILURE);
+    (void)m;
     be_polite();
-    rc = images_build(g->config, effort, tell, &words);
-    exit(rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (images_build(g->config, *effort, tell, &words) != 0)
+        exit(EXIT_FAILURE);
 }
 
-int builder_start(struct master *m, struct generation *g, enum image_effort effort)
-{
-    struct child *c;
-    int words[2];
-    pid_t pid, master = getpid();
-
-    CHECK_OBJ(g, GENERATION_MAGIC);
-    if (pipe2(words, O_CLOEXEC) != 0) {
-        log_alert(errno, "pipe() failed while spawning \"builder process\"");
-        return -1;
-    }
-    /* Only the reading end must not block; the writer is to wait for the reader. */
-    fcntl(words[0], F_SETFL, O_NONBLOCK);
-    pid = child_fork(m, g, "builder process");
-    if (pid == 0) {
-        close(words[0]);
-        if (m->hub)
-            hub_free(&m->hub);
-        build(m, g, effort, master, words[1]);
-    }
-    close(words[1]);
-    if (pid < 0) {
-        close(words[0]);
-        return -1;
-    }
-    c = child_add(m, CHILD_BUILDER, pid, g);
-    c->words = words[0];
-    log_notice(0, "start builder process %ld", (long)pid);
-    return 0;
-}
-
-void builder_hear(struct child *c, const char *line)
+/* struct aide: hear */
+static void builder_hear(struct child *c, const char *line)
 {
     enum control_topic topic = c->generation == c->master->reload.generation ? TOPIC_RELOAD
                                                                              : TOPIC_PUBLISH;
 
     log_notice(0, "builder: %s", line);
     control_say(c->master->control, topic, "progress", line);
+}
+
+/* struct aide: ended */
+static void builder_ended(struct master *m, struct child *c, int status)
+{
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+    if (c->leaving)
+        return;
+    if (c->generation == m->reload.generation)
+        reload_built(m, ok, "the builder process failed, the error log tells why");
+    else if (c->generation == m->serving && m->publish.step == PUBLISH_BUILDS)
+        publish_built(m);
+}
+
+static const struct aide builder = {
+    .kind = CHILD_BUILDER, .level = SLV_LOG_NOTICE,
+    .run = build, .hear = builder_hear, .ended = builder_ended
+};
+
+int builder_start(struct master *m, struct generation *g, enum image_effort effort)
+{
+    return aide_start(m, &builder, g, &effort) ? 0 : -1;
 }

@@ -12,7 +12,6 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "base/table.h"
 #include "core/server.h"
 #include "io/tls_pair.h"
 #include "proc/channel.h"
@@ -64,21 +63,6 @@ void certificates_poll(struct master *m, struct pollset *p)
         pollset_add(p, watch_fd(m->certificates.watch), POLLIN, on_watch, m);
 }
 
-/* Finds those whose file no earlier one has: log and commands speak of these. */
-static void mark_first(const struct config *config)
-{
-    struct table seen = { 0 };
-
-    for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p)) {
-        struct str file = str_of(p->files[TLS_FILE_CERTIFICATE]);
-
-        p->first = !table_get(&seen, file);
-        if (p->first)
-            table_set(&seen, file, p);
-    }
-    table_free(&seen);
-}
-
 /* Begins with the generation that serves now. */
 static void follow(struct master *m)
 {
@@ -90,7 +74,6 @@ static void follow(struct master *m)
     m->certificates.look_at = MS_NEVER;
     if (!tls_pair_next(config, NULL))
         return;
-    mark_first(config);
     m->certificates.look_at = clock_now();
     m->certificates.watch = watch_new();
     if (!m->certificates.watch)

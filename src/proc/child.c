@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NUDGE_FIRST 50             /* ms after the first SIGTERM; doubled every time */
@@ -21,7 +22,7 @@
 #define HEAR_MAX 16                /* messages at a time: one who never stops is not waited for */
 #define LINES_MAX 64               /* reads at a time, which is what a pipe holds */
 
-const char *child_name(const struct child *c)
+const char *child_kind_name(enum child_kind kind)
 {
     static const char *const names[] = {
         [CHILD_WORKER] = "worker process",
@@ -33,8 +34,32 @@ const char *child_name(const struct child *c)
         [CHILD_BINARY] = "new binary process",
     };
 
+    return names[kind];
+}
+
+const char *child_name(const struct child *c)
+{
     CHECK_OBJ(c, CHILD_MAGIC);
-    return names[c->kind];
+    return child_kind_name(c->kind);
+}
+
+/* In nginx's words. */
+void child_log_end(const struct child *c, int status)
+{
+    const char *name = child_name(c);
+    /* The others end when they are done, and nothing waits for them. */
+    bool again = !c->leaving && c->kind != CHILD_STAPLER && c->kind != CHILD_BINARY;
+
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && !again)
+        log_notice(0, "%s %ld was ended", name, (long)c->pid);
+    else if (WIFSIGNALED(status))
+        log_alert(0, "%s %ld exited on signal %d%s", name, (long)c->pid, WTERMSIG(status),
+                  WCOREDUMP(status) ? " (core dumped)" : "");
+    else if (WEXITSTATUS(status) == EXIT_FATAL && again)
+        log_alert(0, "%s %ld exited with fatal code %d and cannot be respawned", name, (long)c->pid,
+                  WEXITSTATUS(status));
+    else
+        log_notice(0, "%s %ld exited with code %d", name, (long)c->pid, WEXITSTATUS(status));
 }
 
 struct child *child_add(struct master *m, enum child_kind kind, pid_t pid, struct generation *g)
@@ -183,16 +208,8 @@ static void whole_line(struct child *c)
 {
     c->line[c->line_size] = '\0';
     c->line_size = 0;
-    if (!c->line[0])
-        return;
-    if (c->kind == CHILD_BUILDER)
-        builder_hear(c, c->line);
-    else if (c->kind == CHILD_STAPLER)
-        stapler_hear(c, c->line);
-    else if (c->kind == CHILD_RELAY)
-        relay_hear(c, c->line);
-    else
-        watcher_hear(c, c->line);
+    if (c->line[0])
+        c->aide->hear(c, c->line);
 }
 
 void child_hear_lines(struct child *c)

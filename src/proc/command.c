@@ -186,49 +186,6 @@ static void status(struct master *m, struct control_client *client)
     control_dismiss(client, "ok", "");
 }
 
-/* A text as the value of a label; what does not fit is left out. */
-static const char *label(struct str text, char *room, size_t size)
-{
-    char *end = room;
-
-    for (size_t i = 0; i < text.n && end + 3 < room + size; i++) {
-        char c = text.p[i];
-
-        if (c == '\\' || c == '"' || c == '\n')
-            *end++ = '\\';
-        *end++ = c == '\n' ? 'n' : c;
-    }
-    *end = '\0';
-    return room;
-}
-
-/* Tells one figure. */
-static void print_figure(void *arg, const struct slv_figure *f)
-{
-    struct control_client *client = arg;
-    char room[1024];
-
-    if (f->help) {
-        print(client, "# HELP selvage_%s %s", f->name, f->help);
-        print(client, "# TYPE selvage_%s %s", f->name, f->gauge ? "gauge" : "counter");
-    }
-    if (f->label)
-        print(client, "selvage_%s{%s=\"%s\"} %llu", f->name, f->label,
-              label(f->value_of_label, room, sizeof room), (unsigned long long)f->value);
-    else
-        print(client, "selvage_%s %llu", f->name, (unsigned long long)f->value);
-}
-
-/* The next pair whose file no earlier one has. */
-static struct tls_pair *next_certificate(const struct config *config, const struct tls_pair *p)
-{
-    struct tls_pair *next = tls_pair_next(config, p);
-
-    while (next && !next->first)
-        next = tls_pair_next(config, next);
-    return next;
-}
-
 /* A time, for people. */
 static const char *utc(int64_t seconds, char room[32])
 {
@@ -248,8 +205,8 @@ static void certificates(struct master *m, struct control_client *client)
     int64_t now = (int64_t)time(NULL);
     char text[1024], when[32];
 
-    for (const struct tls_pair *p = next_certificate(config, NULL); p;
-         p = next_certificate(config, p)) {
+    for (const struct tls_pair *p = tls_pair_next_first(config, NULL); p;
+         p = tls_pair_next_first(config, p)) {
         print(client, "%s", p->files[TLS_FILE_CERTIFICATE]);
         tls_pair_names(p, text, sizeof text);
         print(client, "  names      %s", text);
@@ -268,31 +225,29 @@ static void certificates(struct master *m, struct control_client *client)
     control_dismiss(client, "ok", "");
 }
 
-/* When certificates end. */
-static void print_ends(struct master *m, struct control_client *client)
+/* Writes one figure. */
+static void write_figure(void *arg, const struct slv_figure *f)
 {
-    const struct config *config = m->serving->config;
-    const struct tls_pair *p = next_certificate(config, NULL);
-    char names[512], room[1024], file[512];
-
-    if (!p)
-        return;
-    print(client, "# HELP selvage_certificate_not_after_seconds End of a certificate, in seconds "
-          "since 1970.");
-    print(client, "# TYPE selvage_certificate_not_after_seconds gauge");
-    for (; p; p = next_certificate(config, p)) {
-        tls_pair_names(p, names, sizeof names);
-        print(client, "selvage_certificate_not_after_seconds{file=\"%s\",names=\"%s\"} %lld",
-              label(str_of(p->files[TLS_FILE_CERTIFICATE]), file, sizeof file),
-              label(str_of(names), room, sizeof room), (long long)p->not_after);
-    }
+    slv_figure_prometheus(f, arg);
 }
 
 /* metrics */
 static void metrics(struct master *m, struct control_client *client)
 {
-    figures_each(m->serving->config, print_figure, client);
-    print_ends(m, client);
+    char *text = NULL, *rest, *line;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+
+    if (!out)
+        abort();
+    figures_each(m->serving->config, write_figure, out);
+    if (fclose(out) != 0)
+        abort();
+    rest = text;
+    while ((line = strsep(&rest, "\n")))
+        if (*line)
+            control_tell(client, "print", line);
+    free(text);
     control_dismiss(client, "ok", "");
 }
 

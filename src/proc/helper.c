@@ -12,9 +12,6 @@
 #include "core/hub.h"
 #include "core/hub_outbox.h"
 #include "proc/clock.h"
-#include "proc/privileges.h"
-#include "proc/signals.h"
-#include "proc/title.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -199,34 +196,36 @@ static void publish(const struct helper *h, const char *channel, const char *eve
 
 /* ---- The process ----------------------------------------------------------------------------- */
 
-/* Runs in the helper. */
-static _Noreturn void help(struct master *m, int fd, const char *channel, const char *event)
+/* What it is for. */
+struct errand {
+    const char *channel, *event;   /* to publish; channel NULL: to list channels */
+};
+
+/* struct aide: run */
+static void help(struct master *m, struct generation *g, int fd, const void *arg)
 {
-    const struct process_conf *process = m->serving->config->process;
+    const struct process_conf *process = g->config->process;
+    const struct errand *errand = arg;
     struct helper h = {
         .hub = m->hub, .fd = fd, .now = (int64_t)time(NULL) * 1000,
         .history = { (uint64_t)process->hub_history, process->hub_history_time,
                      (uint64_t)process->hub_history_size }
     };
 
-    title_set("helper process");
-    logs_use(m->serving->config);
-    signals_restore();
-    if (privileges_drop(process) != 0)
-        exit(EXIT_FATAL);
-    if (channel)
-        publish(&h, channel, event);
+    if (errand->channel)
+        publish(&h, errand->channel, errand->event);
     else
         list(&h);
     close(fd);
-    exit(EXIT_SUCCESS);
 }
+
+static const struct aide helper = { .kind = CHILD_HELPER, .needs_hub = true, .run = help };
 
 void helper_start(struct master *m, struct control_client *client, const char *channel,
                   const char *event)
 {
+    struct errand errand = { channel, event };
     struct child *c;
-    pid_t pid;
     int fd;
 
     CHECK_OBJ(m, MASTER_MAGIC);
@@ -237,12 +236,7 @@ void helper_start(struct master *m, struct control_client *client, const char *c
     fd = control_hand_over(client);
     if (fd < 0)
         return;
-    pid = child_fork(m, m->serving, "helper process");
-    if (pid == 0)
-        help(m, fd, channel, event);
-    close(fd);
-    if (pid < 0)
-        return;
-    c = child_add(m, CHILD_HELPER, pid, m->serving);
-    c->nudge_at = clock_now() + DATA_WITHIN + HELPER_GRACE;
+    c = aide_fork(m, &helper, m->serving, fd, -1, &errand);
+    if (c)
+        c->nudge_at = clock_now() + DATA_WITHIN + HELPER_GRACE;
 }

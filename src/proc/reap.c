@@ -16,24 +16,6 @@
 
 #define LAST_WORDS_MAX 2048
 
-/*
- * Logs how a process has ended, in nginx's words. again: it was not told to, and something like it
- * is to be started again.
- */
-static void log_end(const char *name, pid_t pid, int status, bool again)
-{
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && !again)
-        log_notice(0, "%s %ld was ended", name, (long)pid);
-    else if (WIFSIGNALED(status))
-        log_alert(0, "%s %ld exited on signal %d%s", name, (long)pid, WTERMSIG(status),
-                  WCOREDUMP(status) ? " (core dumped)" : "");
-    else if (WEXITSTATUS(status) == EXIT_FATAL && again)
-        log_alert(0, "%s %ld exited with fatal code %d and cannot be respawned", name, (long)pid,
-                  WEXITSTATUS(status));
-    else
-        log_notice(0, "%s %ld exited with code %d", name, (long)pid, WEXITSTATUS(status));
-}
-
 /* Logs what a worker wrote in its last moment. */
 static void log_last_words(const struct child *c)
 {
@@ -58,7 +40,7 @@ static void worker_ended(struct master *m, struct child *c, int status)
     metrics_leave(c->seat);
     if (m->hub)
         hub_left(m->hub, hub_seat_for(m->hub, c->seat));
-    log_end(child_name(c), c->pid, status, !c->leaving);
+    child_log_end(c, status);
     log_last_words(c);
     if (c->leaving)
         return;
@@ -68,21 +50,6 @@ static void worker_ended(struct master *m, struct child *c, int status)
     else if (g->slots.list[c->slot].state == SLOT_WAITING && g->slots.list[c->slot].when > now)
         log_notice(0, "next worker process in slot %u in %lld s", c->slot,
                    (long long)(g->slots.list[c->slot].delay / 1000));
-}
-
-/* The builder has ended. */
-static void builder_ended(struct master *m, struct child *c, int status)
-{
-    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-
-    child_hear_lines(c);
-    log_end(child_name(c), c->pid, status, !c->leaving);
-    if (c->leaving)
-        return;
-    if (c->generation == m->reload.generation)
-        reload_built(m, ok, "the builder process failed, the error log tells why");
-    else if (c->generation == m->serving && m->publish.step == PUBLISH_BUILDS)
-        publish_built(m);
 }
 
 /* One process has ended. */
@@ -95,28 +62,14 @@ static void ended(struct master *m, struct child *c, int status)
         worker_ended(m, c, status);
         break;
     case CHILD_BUILDER:
-        builder_ended(m, c, status);
-        break;
     case CHILD_WATCHER:
-        child_hear_lines(c);
-        log_end(child_name(c), c->pid, status, !c->leaving);
-        watcher_ended(m, c);
-        break;
-    case CHILD_STAPLER:
-        child_hear_lines(c);
-        log_end(child_name(c), c->pid, status, false);
-        stapler_ended(m, c);
-        break;
     case CHILD_RELAY:
-        child_hear_lines(c);
-        log_end(child_name(c), c->pid, status, !c->leaving);
-        relay_ended(m, c);
-        break;
     case CHILD_HELPER:
-        log_end(child_name(c), c->pid, status, !c->leaving);
+    case CHILD_STAPLER:
+        aide_ended(c, status);
         break;
     case CHILD_BINARY:
-        log_end(child_name(c), c->pid, status, false);
+        child_log_end(c, status);
         upgrade_ended(m);
         break;
     }
@@ -148,6 +101,6 @@ void reap(struct master *m)
         if (c)
             ended(m, c, status);
         else
-            log_end("unknown process", pid, status, false);
+            log_notice(0, "unknown process %ld has ended", (long)pid);
     }
 }

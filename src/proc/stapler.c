@@ -12,22 +12,14 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/hub.h"
 #include "io/tls.h"
 #include "io/tls_pair.h"
 #include "proc/clock.h"
-#include "proc/privileges.h"
-#include "proc/signals.h"
-#include "proc/title.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #define LINE_BYTES ((size_t)200)   /* of a response in a line */
 #define RESPONSE_MAX ((size_t)65536)
@@ -54,25 +46,13 @@ static void say_staple(int words, const struct tls_staple *staple)
         exit(EXIT_SUCCESS);
 }
 
-/* Runs in the process. */
-static _Noreturn void ask_all(struct master *m, struct generation *g, pid_t master, int words)
+/* struct aide: run */
+static void ask_all(struct master *m, struct generation *g, int words, const void *arg)
 {
     struct tls_staple staple;
     char why[400];
 
-    title_set("stapler process (gen %lu)", g->number);
-    if (m->daemonized)
-        logs_take_stderr(g->config);
-    logs_use(g->config);
-    signals_restore();
-    tls_forget(g->config);
-    if (privileges_drop(g->config->process) != 0)
-        exit(EXIT_FATAL);
-    /* Nobody would take what it has got, and it has the listening sockets open. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        log_alert(errno, "prctl(PR_SET_PDEATHSIG) failed");
-    if (getppid() != master)
-        exit(EXIT_FAILURE);
+    (void)m, (void)arg;
     for (struct tls_pair *p = tls_pair_next(g->config, NULL); p; p = tls_pair_next(g->config, p)) {
         if (!p->asked)
             continue;
@@ -83,7 +63,6 @@ static _Noreturn void ask_all(struct master *m, struct generation *g, pid_t mast
         else
             say_staple(words, &staple);
     }
-    exit(EXIT_SUCCESS);
 }
 
 /* ---- In the master --------------------------------------------------------------------------- */
@@ -115,77 +94,6 @@ static void failed(struct tls_pair *p, const char *why)
         return;
     p->silent_until = now + SILENCE;
     log_error(0, "%s%s", why, p->staple.der ? "; the one before is sent as long as it holds" : "");
-}
-
-/* Starts the process for what is marked. 0, or -1 after logging. */
-static int start_stapler(struct master *m, unsigned count)
-{
-    pid_t pid, master = getpid();
-    struct child *c;
-    int words[2];
-
-    if (pipe2(words, O_CLOEXEC) != 0) {
-        log_alert(errno, "pipe() failed while spawning \"stapler process\"");
-        return -1;
-    }
-    fcntl(words[0], F_SETFL, O_NONBLOCK);
-    pid = child_fork(m, m->serving, "stapler process");
-    if (pid == 0) {
-        close(words[0]);
-        if (m->hub)
-            hub_free(&m->hub);
-        ask_all(m, m->serving, master, words[1]);
-    }
-    close(words[1]);
-    if (pid < 0) {
-        close(words[0]);
-        return -1;
-    }
-    c = child_add(m, CHILD_STAPLER, pid, m->serving);
-    c->words = words[0];
-    c->nudge_at = clock_now() + (ms_t)count * EACH_WITHIN;
-    log_info(0, "start stapler process %ld", (long)pid);
-    return 0;
-}
-
-/* The stapler, or NULL. */
-static struct child *find_stapler(const struct master *m)
-{
-    LIST_EACH(at, after, &m->children)
-        if (LIST_ITEM(at, struct child, link)->kind == CHILD_STAPLER)
-            return LIST_ITEM(at, struct child, link);
-    return NULL;
-}
-
-ms_t stapler_next(const struct master *m)
-{
-    const struct config *config = m->serving ? m->serving->config : NULL;
-    ms_t next = MS_NEVER;
-
-    if (!config || !m->started || m->workers_stopped || find_stapler(m))
-        return next;
-    for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p))
-        if (p->ask_at < next)
-            next = p->ask_at;
-    return next;
-}
-
-void stapler_check(struct master *m)
-{
-    struct child *c = find_stapler(m);
-    unsigned count;
-
-    CHECK_OBJ(m, MASTER_MAGIC);
-    if (c && !c->leaving && (m->state != MASTER_RUNS || c->generation != m->serving))
-        child_terminate(c);
-    if (m->state != MASTER_RUNS || stapler_next(m) > clock_now())
-        return;
-    count = mark_due(m->serving->config);
-    if (count && start_stapler(m, count) != 0)
-        for (struct tls_pair *p = tls_pair_next(m->serving->config, NULL); p;
-             p = tls_pair_next(m->serving->config, p))
-            if (p->asked)
-                failed(p, "no process can be started that asks for OCSP responses");
 }
 
 void stapler_plan(struct tls_pair *p)
@@ -233,7 +141,8 @@ static void take_staple(struct master *m, struct child *c, struct tls_pair *p, i
     certificates_stapled(m, p);
 }
 
-void stapler_hear(struct child *c, const char *line)
+/* struct aide: hear */
+static void stapler_hear(struct child *c, const char *line)
 {
     struct master *m = c->master;
     long long from, until, refresh;
@@ -263,13 +172,71 @@ void stapler_hear(struct child *c, const char *line)
     }
 }
 
-void stapler_ended(struct master *m, const struct child *c)
+/* struct aide: ended */
+static void stapler_ended(struct master *m, struct child *c, int status)
 {
     const struct config *config = c->generation->config;
 
+    (void)status;
     if (c->leaving || c->generation != m->serving)
         return;
     for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p))
         if (p->asked)
             failed(p, "the process that asks for OCSP responses has ended without an answer");
+}
+
+static const struct aide stapler = {
+    .kind = CHILD_STAPLER, .level = SLV_LOG_INFO,
+    .run = ask_all, .hear = stapler_hear, .ended = stapler_ended
+};
+
+/* Starts the process for what is marked. 0, or -1 after logging. */
+static int start_stapler(struct master *m, unsigned count)
+{
+    struct child *c = aide_start(m, &stapler, m->serving, NULL);
+
+    if (!c)
+        return -1;
+    c->nudge_at = clock_now() + (ms_t)count * EACH_WITHIN;
+    return 0;
+}
+
+/* The stapler, or NULL. */
+static struct child *find_stapler(const struct master *m)
+{
+    LIST_EACH(at, after, &m->children)
+        if (LIST_ITEM(at, struct child, link)->kind == CHILD_STAPLER)
+            return LIST_ITEM(at, struct child, link);
+    return NULL;
+}
+
+ms_t stapler_next(const struct master *m)
+{
+    const struct config *config = m->serving ? m->serving->config : NULL;
+    ms_t next = MS_NEVER;
+
+    if (!config || !m->started || m->workers_stopped || find_stapler(m))
+        return next;
+    for (struct tls_pair *p = tls_pair_next(config, NULL); p; p = tls_pair_next(config, p))
+        if (p->ask_at < next)
+            next = p->ask_at;
+    return next;
+}
+
+void stapler_check(struct master *m)
+{
+    struct child *c = find_stapler(m);
+    unsigned count;
+
+    CHECK_OBJ(m, MASTER_MAGIC);
+    if (c && !c->leaving && (m->state != MASTER_RUNS || c->generation != m->serving))
+        child_terminate(c);
+    if (m->state != MASTER_RUNS || stapler_next(m) > clock_now())
+        return;
+    count = mark_due(m->serving->config);
+    if (count && start_stapler(m, count) != 0)
+        for (struct tls_pair *p = tls_pair_next(m->serving->config, NULL); p;
+             p = tls_pair_next(m->serving->config, p))
+            if (p->asked)
+                failed(p, "no process can be started that asks for OCSP responses");
 }

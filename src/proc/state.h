@@ -9,6 +9,7 @@
  *   spawn.c        starting a worker, stopping workers
  *   child.c        processes: noted, nudged, forgotten
  *   reap.c         processes that have ended
+ *   aide.c         those beside the workers: how each of them begins
  *   builder.c      the process that builds images
  *   shelf.c        the images of each host, over the generations
  *   publish.c      images between reloads: built, put in place
@@ -57,6 +58,7 @@ struct child {
     struct link link;
     struct master *master;
     enum child_kind kind;
+    const struct aide *aide;       /* what it is for; NULL: a worker, or a new binary */
     pid_t pid;
     struct generation *generation; /* NULL: of none (a new binary) */
     unsigned slot;                 /* of a worker */
@@ -300,12 +302,16 @@ void child_nudge(struct child *c);
 void children_poll(struct master *m, struct pollset *p);
 
 /* "worker process" */
+const char *child_kind_name(enum child_kind kind);
 const char *child_name(const struct child *c);
+
+/* Logs how it has ended, with what waitpid() tells. */
+void child_log_end(const struct child *c, int status);
 
 /* Reads what a worker has sent by now. */
 void child_hear(struct child *c);
 
-/* Reads the lines that a builder or a watcher has written by now. */
+/* Reads the lines that an aide has written by now. */
 void child_hear_lines(struct child *c);
 
 /* ---- reap.c --------------------------------------------------------------------------------- */
@@ -313,13 +319,44 @@ void child_hear_lines(struct child *c);
 /* Takes note of all that have ended. */
 void reap(struct master *m);
 
+/* ---- aide.c --------------------------------------------------------------------------------- */
+
+/* A kind of process beside the workers. */
+struct aide {
+    enum child_kind kind;
+    enum slv_level level;          /* of the line that one has been started */
+    bool lasting;                  /* as long as the generation; otherwise it does one thing */
+    bool needs_hub;
+    ms_t pause;                    /* of those that last: until another one is tried */
+    /* Is run in the process, which is done when it returns. fd: its end of the pipe. */
+    void (*run)(struct master *m, struct generation *g, int fd, const void *arg);
+    /* Takes a line that it has written; NULL: it writes none. */
+    void (*hear)(struct child *c, const char *line);
+    /* It has ended, and all that it wrote was heard. May be NULL. */
+    void (*ended)(struct master *m, struct child *c, int status);
+};
+
+/* Starts one that speaks in lines. NULL after logging. arg: see run. */
+struct child *aide_start(struct master *m, const struct aide *aide, struct generation *g,
+                         const void *arg);
+
+/*
+ * Starts one with a descriptor of its own, and that which the master keeps of it, or -1: both are
+ * taken. NULL after logging.
+ */
+struct child *aide_fork(struct master *m, const struct aide *aide, struct generation *g, int fd,
+                        int masters, const void *arg);
+
+/* Starts one that lasts where it is missing, not before *after; ends those that nobody needs. */
+void aide_keep(struct master *m, const struct aide *aide, bool needed, ms_t *after);
+
+/* One has ended, with what waitpid() tells. */
+void aide_ended(struct child *c, int status);
+
 /* ---- builder.c ------------------------------------------------------------------------------ */
 
 /* Starts the builder for the images of a generation that have a target. 0, or -1 after logging. */
 int builder_start(struct master *m, struct generation *g, enum image_effort effort);
-
-/* Takes a line that it has written. */
-void builder_hear(struct child *c, const char *line);
 
 /* ---- shelf.c -------------------------------------------------------------------------------- */
 
@@ -408,22 +445,10 @@ const char *publish_roll_back(struct master *m, struct str host, uint64_t number
 /* Starts the watcher that is missing, ends the one that nobody needs. */
 void watcher_check(struct master *m);
 
-/* Takes a line that it has written. */
-void watcher_hear(struct child *c, const char *line);
-
-/* It has ended. */
-void watcher_ended(struct master *m, const struct child *c);
-
 /* ---- relay.c -------------------------------------------------------------------------------- */
 
 /* Starts the relay that is missing, ends the one that nobody needs. */
 void relay_check(struct master *m);
-
-/* Takes a line that it has written. */
-void relay_hear(struct child *c, const char *line);
-
-/* It has ended. */
-void relay_ended(struct master *m, const struct child *c);
 
 /* ---- command.c ------------------------------------------------------------------------------ */
 
@@ -509,12 +534,6 @@ void stapler_plan(struct tls_pair *p);
 
 /* Starts the stapler when a response is due; ends one that nobody needs. */
 void stapler_check(struct master *m);
-
-/* Takes a line that it has written. */
-void stapler_hear(struct child *c, const char *line);
-
-/* It has ended. */
-void stapler_ended(struct master *m, const struct child *c);
 
 /* ---- logs.c --------------------------------------------------------------------------------- */
 

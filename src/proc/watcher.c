@@ -11,16 +11,10 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/hub.h"
-#include "io/tls.h"
 #include "proc/clock.h"
-#include "proc/privileges.h"
-#include "proc/signals.h"
-#include "proc/title.h"
 #include "proc/watch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -155,31 +149,12 @@ static void wait_until(const struct watcher *w, ms_t at)
         exit(EXIT_SUCCESS);
 }
 
-/* A log file that is open here would have to be let go when logs are rotated. */
-static void let_go(int fd)
-{
-    close(fd);
-}
-
-/* From here on all lines of this process are the master's to log. */
-static void speak_to_master(int words)
-{
-    log_set_default(NULL);
-    log_files_each(let_go);
-    AN(dup2(words, STDERR_FILENO) == STDERR_FILENO);
-}
-
-/* Runs in the watcher process. */
-static _Noreturn void watch_images(const struct generation *g, int words)
+/* struct aide: run */
+static void watch_images(struct master *m, struct generation *g, int words, const void *arg)
 {
     struct watcher w = { .magic = WATCHER_MAGIC, .words = words };
 
-    title_set("watcher process (gen %lu)", g->number);
-    speak_to_master(words);
-    signals_restore();
-    tls_forget(g->config);
-    if (privileges_drop(g->config->process) != 0)
-        exit(EXIT_FATAL);
+    (void)m, (void)arg;
     begin(&w, g->config);
     for (;;) {
         wait_until(&w, tell_settled(&w));
@@ -189,37 +164,6 @@ static _Noreturn void watch_images(const struct generation *g, int words)
 }
 
 /* ---- In the master --------------------------------------------------------------------------- */
-
-/* Starts one for the serving generation. */
-static void start_watcher(struct master *m)
-{
-    struct child *c;
-    int words[2];
-    pid_t pid;
-
-    m->watch_after = clock_now() + RESTART_PAUSE;
-    if (pipe2(words, O_CLOEXEC) != 0) {
-        log_alert(errno, "pipe() failed while spawning \"watcher process\"");
-        return;
-    }
-    fcntl(words[0], F_SETFL, O_NONBLOCK);
-    pid = child_fork(m, m->serving, "watcher process");
-    if (pid == 0) {
-        close(words[0]);
-        if (m->hub)
-            hub_free(&m->hub);
-        watch_images(m->serving, words[1]);
-    }
-    close(words[1]);
-    if (pid < 0) {
-        close(words[0]);
-        return;
-    }
-    c = child_add(m, CHILD_WATCHER, pid, m->serving);
-    c->words = words[0];
-    m->watch_after = MS_NEVER;
-    log_notice(0, "start watcher process %ld", (long)pid);
-}
 
 /* The serving generation has an image whose source is to be watched. */
 static bool is_needed(const struct master *m)
@@ -233,28 +177,8 @@ static bool is_needed(const struct master *m)
     return false;
 }
 
-void watcher_check(struct master *m)
-{
-    bool needed = is_needed(m), there = false;
-
-    CHECK_OBJ(m, MASTER_MAGIC);
-    LIST_EACH(at, after, &m->children) {
-        struct child *c = LIST_ITEM(at, struct child, link);
-
-        if (c->kind != CHILD_WATCHER || c->leaving)
-            continue;
-        if (needed && c->generation == m->serving)
-            there = true;
-        else
-            child_terminate(c);
-    }
-    if (needed && !there && (m->watch_after == MS_NEVER || clock_now() >= m->watch_after))
-        start_watcher(m);
-    else if (!needed)
-        m->watch_after = MS_NEVER;
-}
-
-void watcher_hear(struct child *c, const char *line)
+/* struct aide: hear */
+static void watcher_hear(struct child *c, const char *line)
 {
     struct master *m = c->master;
     unsigned number;
@@ -272,9 +196,20 @@ void watcher_hear(struct child *c, const char *line)
     }
 }
 
-void watcher_ended(struct master *m, const struct child *c)
+/* struct aide: ended */
+static void watcher_ended(struct master *m, struct child *c, int status)
 {
-    CHECK_OBJ(c, CHILD_MAGIC);
+    (void)status;
     if (!c->leaving)
         m->watch_after = clock_now() + RESTART_PAUSE;
+}
+
+static const struct aide watcher = {
+    .kind = CHILD_WATCHER, .level = SLV_LOG_NOTICE, .lasting = true,
+    .pause = RESTART_PAUSE, .run = watch_images, .hear = watcher_hear, .ended = watcher_ended
+};
+
+void watcher_check(struct master *m)
+{
+    aide_keep(m, &watcher, is_needed(m), &m->watch_after);
 }
