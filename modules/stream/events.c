@@ -137,8 +137,8 @@ static void start(struct events *e, uint64_t before)
 }
 
 /*
- * struct slv_source: pull. One thing at a time, so that little is queued for a slow client; but one,
- * because what queues nothing is not asked for more.
+ * struct slv_source: pull. One thing at a time, so that little is queued for a slow client; but
+ * one, because what queues nothing is not asked for more.
  */
 static void pull(struct slv_source *source, struct slv_request *r)
 {
