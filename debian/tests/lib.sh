@@ -61,6 +61,12 @@ says() {
     return 1
 }
 
+# What the error log has got since this file was read.
+logged() {
+    tail -c "+$((log_began + 1))" /var/log/selvage/error.log
+}
+log_began=$(stat -c %s /var/log/selvage/error.log 2>/dev/null || echo 0)
+
 # A property of the unit.
 unit() {
     systemctl show -P "$1" selvage.service

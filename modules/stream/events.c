@@ -260,11 +260,11 @@ int stream_events(struct slv_request *r, const struct stream_conf *c)
         .subscriber.news = news
     };
     if (r->method == SLV_GET) {
-        enum slv_hub_result result = slv_hub_subscribe(&e->subscriber, name, stream_after(r, c),
-                                                       (unsigned)c->subscribers);
+        enum slv_hub_result result = slv_hub_subscribe(&e->subscriber, r, name,
+                                                       stream_after(r, c), stream_most(c));
 
         if (result != SLV_HUB_OK)
-            return stream_refused(r, result);
+            return slv_hub_refused(r, result);
         start_clock(e);
     }
     stream_uncached(r);

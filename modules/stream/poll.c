@@ -112,10 +112,9 @@ int stream_poll(struct slv_request *r, const struct stream_conf *c)
     p->clock.end = on_end;
     p->clock.beats = INT64_MAX;
     p->clock.ends = slv_now() + c->poll_timeout;
-    subscribed = slv_hub_subscribe(&p->subscriber, name, stream_after(r, c),
-                                   (unsigned)c->subscribers);
+    subscribed = slv_hub_subscribe(&p->subscriber, r, name, stream_after(r, c), stream_most(c));
     if (subscribed != SLV_HUB_OK)
-        return stream_refused(r, subscribed);
+        return slv_hub_refused(r, subscribed);
     slv_on_end(r, forget, p);
     result = try(p);
     if (result != SLV_LATER)

@@ -92,7 +92,7 @@ static int publish(struct slv_request *r, const struct stream_conf *c,
     if (result == SLV_HUB_OK)
         return answer_id(r, p->channel, id);
     if (result != SLV_HUB_LATER)
-        return stream_refused(r, result);
+        return slv_hub_refused(r, result);
     slv_on_end(r, forget, p);
     slv_timer_set(&p->timer, c->publish_timeout);
     return SLV_LATER;
@@ -145,7 +145,7 @@ int stream_presence(struct slv_request *r, const struct stream_conf *c)
         return status;
     result = slv_hub_presence(name, &p);
     if (result != SLV_HUB_OK)
-        return stream_refused(r, result);
+        return slv_hub_refused(r, result);
     return answer_json(r, 200, slv_printf(r,
         "{\"channel\":\"%.*s\",\"subscribers\":%llu,\"messages\":%llu,\"bytes\":%llu,"
         "\"last_id\":%llu}\n", STR_ARG(name), (unsigned long long)p.subscribers,

@@ -79,6 +79,8 @@ static const struct slv_directive directives[] = {
     { "publish_rate", EVERYWHERE, 1, 1, 0, "number", slv_set_number, FIELD(rate), "0", &natural },
     { "stream_subscribers", EVERYWHERE, 1, 1, 0, "number", slv_set_number, FIELD(subscribers),
       "0", &natural },
+    { "stream_client_subscribers", EVERYWHERE, 1, 1, 0, "number", slv_set_number,
+      FIELD(client_subscribers), "0", &natural },
     { "stream_heartbeat", EVERYWHERE, 1, 1, 0, "time", slv_set_ms, FIELD(heartbeat), "15s", NULL },
     { "stream_retry", EVERYWHERE, 1, 1, 0, "time", slv_set_ms, FIELD(retry), "2s", NULL },
     { "stream_max_age", EVERYWHERE, 1, 1, 0, "time", slv_set_ms, FIELD(max_age), "0", NULL },
@@ -100,25 +102,9 @@ int stream_channel(struct slv_request *r, const struct slv_template *t, struct s
     return 400;
 }
 
-int stream_refused(struct slv_request *r, enum slv_hub_result result)
+struct slv_hub_most stream_most(const struct stream_conf *c)
 {
-    switch (result) {
-    case SLV_HUB_BAD_NAME:
-    case SLV_HUB_BAD_TEXT:
-        return 400;
-    case SLV_HUB_TOO_LARGE:
-        return 413;
-    case SLV_HUB_TOO_FAST:
-        slv_header_out(r, STR("Retry-After"), STR("1"));
-        return 429;
-    default:
-        slv_log(r, SLV_LOG_WARN, 0, result == SLV_HUB_OFF
-                ? "there is no hub, or no seat in it for this worker"
-                : result == SLV_HUB_AWAY ? "the server that several machines share is away"
-                : "the hub has no room for another channel, subscriber or message");
-        slv_header_out(r, STR("Retry-After"), STR("1"));
-        return 503;
-    }
+    return (struct slv_hub_most){ (unsigned)c->subscribers, (unsigned)c->client_subscribers };
 }
 
 uint64_t stream_after(struct slv_request *r, const struct stream_conf *c)

@@ -21,7 +21,7 @@ struct stream_conf {
     struct stream_what what;
     const struct slv_template *publish, *event;
     int64_t rate;                  /* messages a second that a channel takes; 0: any */
-    int64_t subscribers;           /* of a channel, at most; 0: any */
+    int64_t subscribers, client_subscribers; /* of a channel, of a client, at most; 0: any */
     int64_t heartbeat, retry, max_age, poll_timeout; /* ms; 0: off */
     int64_t publish_timeout;       /* ms */
     int64_t lag;                   /* bytes; 0: any */
@@ -44,8 +44,8 @@ struct stream_clock {
 /* The channel that a template names for this request. 0, or a status. */
 int stream_channel(struct slv_request *r, const struct slv_template *t, struct str *name);
 
-/* A status for what the hub has refused, with the fields that belong to it. */
-int stream_refused(struct slv_request *r, enum slv_hub_result result);
+/* How many subscriptions there may be. */
+struct slv_hub_most stream_most(const struct stream_conf *c);
 
 /* Behind which message the client wants to go on; SLV_HUB_NOW: it does not say. */
 uint64_t stream_after(struct slv_request *r, const struct stream_conf *c);

@@ -63,9 +63,12 @@ int channel_parse(struct slv_conf *cf, struct channel_endpoint *c)
             c->publish = true;
         else if (!(str_starts(word, STR("rate=")) && parse_count(str_from(word, 5), &c->rate) == 0)
                  && !(str_starts(word, STR("subscribers="))
-                      && parse_count(str_from(word, 12), &c->subscribers) == 0))
+                      && parse_count(str_from(word, 12), &c->most.channel) == 0)
+                 && !(str_starts(word, STR("client_subscribers="))
+                      && parse_count(str_from(word, 19), &c->most.client) == 0))
             return slv_conf_error(cf, i, "invalid parameter \"%.*s\", it must be \"publish\", "
-                                  "rate=number or subscribers=number", STR_ARG(word));
+                                  "rate=number, subscribers=number or client_subscribers=number",
+                                  STR_ARG(word));
     }
     c->name = slv_template_compile(cf, 2, slv_conf_arg(cf, 2));
     c->after = slv_template_compile(cf, 2, STR("$arg_last_event_id"));
@@ -110,17 +113,13 @@ int channel_join(struct slv_request *r, const struct channel_endpoint *c, struct
     memcpy(l->name, name.p, name.n);
     if (r->args.n)
         after = slv_template_text(r, c->after);
-    result = slv_hub_subscribe(&l->subscriber, name, slv_hub_after(after), c->subscribers);
+    result = slv_hub_subscribe(&l->subscriber, r, name, slv_hub_after(after), c->most);
     if (result == SLV_HUB_OK) {
         *made = l;
         return 0;
     }
-    slv_log(r, SLV_LOG_WARN, 0, result == SLV_HUB_OFF
-            ? "there is no hub, or no seat in it for this worker"
-            : "the hub has no room for another channel or subscriber");
     channel_leave(&l);
-    slv_header_out(r, STR("Retry-After"), STR("1"));
-    return 503;
+    return slv_hub_refused(r, result);
 }
 
 void channel_leave(struct listener **pl)

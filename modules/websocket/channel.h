@@ -15,7 +15,7 @@ struct channel_endpoint {
     const struct slv_template *after; /* behind which message to go on: $arg_last_event_id */
     bool publish;                  /* clients may */
     unsigned rate;                 /* messages a second that the channel takes from here; 0: any */
-    unsigned subscribers;          /* of the channel, at most; 0: any */
+    struct slv_hub_most most;      /* subscriptions */
 };
 
 /* Reads the arguments of the directive from the second on. 0, or -1 after slv_conf_error(). */

@@ -66,7 +66,7 @@ static const struct slv_ws_handler echo_handler = {
 
 /* ---- Directives ----------------------------------------------------------------------------- */
 
-/* websocket echo; websocket channel name [publish] [rate=number] [subscribers=number] */
+/* websocket echo; websocket channel name [parameter ...] */
 static int set_websocket(struct slv_conf *cf, const struct slv_directive *d, void *conf)
 {
     struct endpoint *e = &((struct websocket_conf *)conf)->endpoint;
@@ -190,9 +190,9 @@ static const struct slv_bounds frame_bounds = { 0, 1 << 30 };
 #define FIELD(member) SLV_FIELD(struct websocket_conf, member)
 
 static const struct slv_directive directives[] = {
-    { "websocket", SLV_IN_LOCATION, 1, 5, SLV_NOT_INHERITED,
-      "echo | channel name [publish] [rate=number] [subscribers=number]", set_websocket,
-      FIELD(endpoint), NULL, NULL },
+    { "websocket", SLV_IN_LOCATION, 1, 6, SLV_NOT_INHERITED,
+      "echo | channel name [publish] [rate=number] [subscribers=number] "
+      "[client_subscribers=number]", set_websocket, FIELD(endpoint), NULL, NULL },
     { "websocket_origin", SLV_IN_ANY_HTTP, 1, SLV_ARGS_ANY, 0,
       "any | same | name | *.name | ~regex ...", set_origin, FIELD(origins), "any", NULL },
     { "websocket_protocols", SLV_IN_ANY_HTTP, 1, SLV_ARGS_ANY, 0, "name ...", set_protocols,

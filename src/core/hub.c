@@ -43,6 +43,10 @@ static size_t lay_out(struct hub *h, unsigned channels, unsigned seats)
     at += aligned(h->buckets * sizeof *h->bucket);
     h->channel_base = (char *)h->shared + at;
     at += channels * h->channel_stride;
+    for (h->clients = HUB_CLIENT_SPAN; h->clients < channels * HUB_CLIENTS_EACH;)
+        h->clients *= 2;
+    h->client = (struct hub_client *)(void *)((char *)h->shared + at);
+    at += h->clients * sizeof *h->client;
     h->ring = (char *)h->shared + at;
     h->bucket = (uint32_t *)(void *)((char *)h->shared + bucket_at);
     return at;
@@ -92,6 +96,7 @@ static void init_region(struct hub *h)
     s->size = h->size;
     s->queue_size = h->queue_size;
     s->id_floor = first_floor();
+    AN(getrandom(&s->client_seed, sizeof s->client_seed, 0) == sizeof s->client_seed);
     /* Position 0 means "none". */
     s->tail = s->head = h->ring_size;
     s->out_tail = s->out_head = h->queue_size;
@@ -325,6 +330,7 @@ static void clear_dead_seats(struct hub *h)
         if (!atomic_load_explicit(&hub_seat(h, i)->dead, memory_order_relaxed))
             continue;
         hub_channels_forget_seat(h, i);
+        hub_clients_forget_seat(h, i);
         hub_step(h);
         atomic_store(&hub_seat(h, i)->dead, 0);
     }

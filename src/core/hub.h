@@ -6,7 +6,7 @@
  * "whoever sat there is dead". So no worker can stop or mislead the master, and the region outlives
  * workers and reloads.
  *
- *   region    header | seats | hash buckets | channels | ring
+ *   region    header | seats | hash buckets | channels | clients | ring
  *
  * The ring holds the messages of all channels, one behind the other in the order in which they were
  * published. Positions count bytes since the beginning and never repeat: the byte at position p is
@@ -18,10 +18,11 @@
  *
  * One robust mutex guards all of it; it is held for a few hundred instructions and one copy.
  * Three things are the truth: the messages between tail and head, each channel's name, first and
- * last id, and the counts of subscribers by seat. All else (hash chains, links, positions) follows
- * from it. Where a process dies with the lock held, the next one to take it builds that anew from
- * the truth (repair()), in one pass over the ring. So a publication has happened or has not, at
- * whatever step its process was killed. One that is stopped there, by a debugger, stops all others.
+ * last id, and the counts of subscribers by seat, those of channels and those of clients. All else
+ * (hash chains, links, positions) follows from it. Where a process dies with the lock held, the
+ * next one to take it builds that anew from the truth (repair()), in one pass over the ring. So a
+ * publication has happened or has not, at whatever step its process was killed. One that is stopped
+ * there, by a debugger, stops all others.
  *
  * History is what a new subscriber may still ask for: bounded by number, age and bytes, it is a
  * pair of ids, and nothing is freed. One that is connected may read what has left the history, as
@@ -131,7 +132,8 @@ void hub_rest(struct hub *h);
 
 /* A place in the log of a channel. */
 struct hub_place {
-    uint64_t channel;
+    uint32_t channel;
+    uint32_t client;               /* where its client is counted; 0: nowhere */
     uint64_t id;                   /* of the last message that was read */
     uint64_t at;                   /* its position; 0: not known */
     uint64_t sum;                  /* bytes of the channel up to here */
@@ -148,9 +150,13 @@ enum slv_hub_result hub_publish(struct hub *h, const struct slv_hub_post *post,
 enum slv_hub_result hub_place_message(struct hub *h, const struct slv_hub_post *post, uint64_t id,
                                       int64_t time, const struct hub_bounds *bounds, int64_t now);
 
-/* Enters a subscriber of this seat, and gives it its place; as slv_hub_subscribe(). */
-enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, unsigned most,
-                             const struct hub_bounds *bounds, int64_t now, struct hub_place *place);
+/*
+ * Enters a subscriber of this seat, and gives it its place; as slv_hub_subscribe(). client: a
+ * number that it has alone; 0: it is nobody's.
+ */
+enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, uint64_t client,
+                             struct slv_hub_most most, const struct hub_bounds *bounds,
+                             int64_t now, struct hub_place *place);
 void hub_leave(struct hub *h, const struct hub_place *place);
 
 /* Reads what is behind a place, and moves it on. Pins what it gives. */

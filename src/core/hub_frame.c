@@ -17,8 +17,12 @@ static const char base64_digits[] =
 
 bool hub_is_utf8(struct str s)
 {
-    const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
+    const unsigned char *p = (const unsigned char *)s.p, *end;
 
+    /* Nothing may be nowhere. */
+    if (s.n == 0)
+        return true;
+    end = p + s.n;
     while (p < end) {
         unsigned lead = *p++, low = 0x80, high = 0xbf, more;
 

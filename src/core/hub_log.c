@@ -313,20 +313,39 @@ static void set_place(const struct hub *h, const struct hub_channel *c, uint64_t
     } else if (id == c->last_id) {
         place->at = c->last_at;
         place->sum = c->sum;
-    } else if (id >= c->oldest_id) {
+    } else if (id >= c->first_id) {
         place->at = find(h, c, id);
         place->sum = hub_record(h, place->at)->sum;
     } else {
+        /* In front of the history or of the ring: the next one is found without a walk. */
         const struct hub_record *next = hub_record(h, find(h, c, id + 1));
 
         place->sum = next->sum - next->data;
     }
 }
 
-enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, unsigned most,
-                             const struct hub_bounds *bounds, int64_t now, struct hub_place *place)
+/* The place of a new subscriber behind the message of an id, or where a constant says. */
+static void begin_place(const struct hub *h, const struct hub_channel *c, uint64_t after,
+                        struct hub_place *place)
 {
-    enum slv_hub_result result = SLV_HUB_FULL;
+    if (after == SLV_HUB_NOW)
+        after = c->last_id;
+    else if (after == SLV_HUB_ALL)
+        after = c->first_id - 1;
+    if (after + 1 >= c->first_id && after <= c->last_id) {
+        set_place(h, c, after, place);
+    } else if (is_ahead(h, c, after)) {
+        place->id = after;
+        place->sum = c->sum;
+    }
+    /* Else it stays 0, which is no message's: it reads first that something is missing. */
+}
+
+enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, uint64_t client,
+                             struct slv_hub_most most, const struct hub_bounds *bounds,
+                             int64_t now, struct hub_place *place)
+{
+    enum slv_hub_result result = SLV_HUB_OK;
     struct hub_channel *c;
 
     CHECK_OBJ(h, HUB_MAGIC);
@@ -334,26 +353,25 @@ enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, uns
         return SLV_HUB_BAD_NAME;
     if (h->seat >= h->seats)
         return SLV_HUB_OFF;
+    *place = (struct hub_place){ 0 };
     hub_lock(h);
+    hub_step(h);
     c = hub_channel_find(h, name, true);
-    if (c && (!most || hub_channel_subscribers(h, c) < most)) {
+    if (!c)
+        result = SLV_HUB_FULL;
+    else if (most.channel && hub_channel_subscribers(h, c) >= most.channel)
+        result = SLV_HUB_CHANNEL_LIMIT;
+    else if (most.client && client)
+        result = hub_client_enter(h, client, most.client, &place->client);
+    if (result == SLV_HUB_OK) {
         hub_channel_trim(h, c, bounds, now);
         c->subscribers[h->seat]++;
-        place->channel = hub_index(h, c);
-        if (after == SLV_HUB_NOW)
-            after = c->last_id;
-        else if (after == SLV_HUB_ALL)
-            after = c->first_id - 1;
-        if (after + 1 >= c->first_id && after <= c->last_id)
-            set_place(h, c, after, place);
-        else if (is_ahead(h, c, after))
-            *place = (struct hub_place){ .channel = place->channel, .id = after, .sum = c->sum };
-        else
-            /* 0 is no message's: the first thing that it reads is that something is missing. */
-            *place = (struct hub_place){ .channel = place->channel };
-        result = SLV_HUB_OK;
+        hub_step(h);
+        place->channel = (uint32_t)hub_index(h, c);
+        begin_place(h, c, after, place);
     }
     hub_unlock(h);
+    hub_step(h);
     return result;
 }
 
@@ -366,6 +384,9 @@ void hub_leave(struct hub *h, const struct hub_place *place)
     c = hub_channel(h, place->channel);
     AN(c->used && c->subscribers[h->seat] > 0);
     c->subscribers[h->seat]--;
+    hub_step(h);
+    if (place->client)
+        hub_client_leave(h, place->client);
     hub_unlock(h);
 }
 

@@ -195,6 +195,8 @@ const char *hub_flaw(struct hub *h)
             flaw = channel_flaw(h, hub_channel(h, i), &seen[i]);
     if (!flaw)
         flaw = chains_flaw(h);
+    if (!flaw)
+        flaw = hub_clients_flaw(h);
     hub_unlock(h);
     free(seen);
     return flaw;

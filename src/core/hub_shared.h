@@ -38,6 +38,19 @@ struct hub_channel {
     uint32_t subscribers[];        /* by seat */
 };
 
+/* The subscriptions that a client has in one seat. */
+struct hub_client {
+    uint64_t number;               /* the client's */
+    uint32_t seat;
+    uint32_t count;                /* 0: free */
+};
+
+/* So many of them a client is looked for among. */
+#define HUB_CLIENT_SPAN 64u
+
+/* So many clients there is room for, for each channel. */
+#define HUB_CLIENTS_EACH 16u
+
 /* What fills the end of the ring where a message has no room. */
 #define HUB_FILLER UINT32_MAX
 
@@ -64,7 +77,8 @@ struct hub_record {
 
 /* What a program must agree in that goes on with a region: raise the number with every change. */
 #define HUB_LAYOUT (UINT32_C(1) << 24 | (uint32_t)(sizeof(struct hub_shared) \
-    + 3 * sizeof(struct hub_channel) + 5 * sizeof(struct hub_record)))
+    + 3 * sizeof(struct hub_channel) + 5 * sizeof(struct hub_record) \
+    + 7 * sizeof(struct hub_client)))
 
 /* A letter in the outbox. */
 struct hub_slip {
@@ -83,6 +97,8 @@ struct hub_shared {
     uint64_t hand;                 /* where the search for a free channel goes on */
     _Atomic uint64_t tail, head;
     uint64_t published, dropped, refused, repaired;
+    uint64_t client_seed;          /* nobody knows which clients share a span */
+    uint32_t clients_counted;      /* some client has been counted */
     /* The outbox; positions count like those of the ring. */
     _Atomic uint64_t out_tail, out_head;
     uint64_t out_number;           /* of the last letter */
@@ -99,9 +115,11 @@ struct hub {
     struct hub_shared *shared;     /* the region; what follows says where things are in it */
     size_t size;
     uint32_t channels, seats, buckets, words; /* words: of the bits in a seat */
+    uint32_t clients;              /* a power of two */
     size_t seat_stride, channel_stride;
     char *seat_base, *channel_base, *ring, *queue;
     uint32_t *bucket;
+    struct hub_client *client;
     uint64_t ring_size, queue_size; /* queue_size 0: everything stays on this machine */
     unsigned base;                 /* the first seat of this program's workers: one half or other */
     int fd;                        /* of the region */
@@ -197,6 +215,21 @@ void hub_channel_trim(struct hub *h, struct hub_channel *c, const struct hub_bou
 
 /* A dead worker's subscribers are nobody's. */
 void hub_channels_forget_seat(struct hub *h, unsigned seat);
+
+/* ---- hub_client.c, with the lock held -------------------------------------------------------- */
+
+/*
+ * Counts a subscription of a client in this seat. *at: where, for hub_client_leave(). SLV_HUB_OK,
+ * SLV_HUB_CLIENT_LIMIT, or SLV_HUB_FULL.
+ */
+enum slv_hub_result hub_client_enter(struct hub *h, uint64_t number, unsigned most, uint32_t *at);
+void hub_client_leave(struct hub *h, uint32_t at);
+
+/* A dead worker's subscriptions are nobody's. */
+void hub_clients_forget_seat(struct hub *h, unsigned seat);
+
+/* NULL, or what is wrong with the counts. */
+const char *hub_clients_flaw(const struct hub *h);
 
 /* ---- hub_repair.c, with the lock held -------------------------------------------------------- */
 

@@ -250,19 +250,19 @@ static struct listeners *listeners_of(uint64_t channel)
     return by_channel[channel];
 }
 
-enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s, struct str channel,
-                                      uint64_t after, unsigned most)
+enum slv_hub_result hub_subscribe(struct slv_hub_subscriber *s, struct str channel, uint64_t after,
+                                  uint64_t client, struct slv_hub_most most)
 {
     enum slv_hub_result result = SLV_HUB_OFF;
 
     AN(s->news != NULL && !is_entered(s));
     if (hub)
-        result = hub_join(hub, channel, after, most, bounds, now(), place_of(s));
+        result = hub_join(hub, channel, after, client, most, bounds, now(), place_of(s));
+    metrics_add(result == SLV_HUB_OK ? COUNTER_SUBSCRIBED : COUNTER_SUBSCRIBE_REFUSED, 1);
     if (result != SLV_HUB_OK)
         return result;
     /* Nobody may have been told of what was published since others last looked in this turn. */
     turn++;
-    metrics_add(COUNTER_SUBSCRIBED, 1);
     list_add(&listeners_of(place_of(s)->channel)->idle, link_of(s));
     return SLV_HUB_OK;
 }
@@ -289,7 +289,10 @@ enum slv_hub_read slv_hub_next(struct slv_hub_subscriber *s, struct slv_hub_mess
         r->result = hub_next(hub, &r->to, &r->message);
         r->turn = turn;
     }
-    *place = r->to;
+    /* The rest of it is its own. */
+    place->id = r->to.id;
+    place->at = r->to.at;
+    place->sum = r->to.sum;
     if (r->result == SLV_HUB_MESSAGE)
         *m = r->message;
     return r->result;

@@ -372,8 +372,13 @@ static struct tls_context *make(struct conf *conf, const struct tls_conf *tls,
         good = false;
     } else {
         begin_seed(&m);
-        good = !set_basics(&m) & !load_pairs(&m) & !set_ciphers(&m) & !set_dhparam(&m)
-             & !set_verify(&m) & !load_ticket_keys(&m);
+        /* All of them, so that all mistakes are told. */
+        good = !set_basics(&m);
+        good = !load_pairs(&m) && good;
+        good = !set_ciphers(&m) && good;
+        good = !set_dhparam(&m) && good;
+        good = !set_verify(&m) && good;
+        good = !load_ticket_keys(&m) && good;
         good = !run_commands(&m) && good;
         tls_set_callbacks(c->ctx);
         must(EVP_DigestFinal_ex(m.seed, c->seed, NULL));

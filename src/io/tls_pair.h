@@ -59,7 +59,7 @@ struct tls_pair {
 /* The pair behind p, or the first one (p NULL); NULL: no more. */
 struct tls_pair *tls_pair_next(const struct config *config, const struct tls_pair *p);
 
-/* Likewise, but of those with the same certificate file only the first one: people are told of it. */
+/* Likewise, but of those with the same file only the first one: it is what people are told of. */
 struct tls_pair *tls_pair_next_first(const struct config *config, const struct tls_pair *p);
 
 /* The pair of a place; NULL: there is none. */

@@ -235,6 +235,12 @@ static bool load_script(struct relay *r, const char **why)
     return good;
 }
 
+/* The text of an answer or of a part of one; "" where it is none, as from what is no Redis. */
+static const char *text_of(const redisReply *reply)
+{
+    return reply->str ? reply->str : "";
+}
+
 /* The id of a stream's entry in 64 bits; *ms: its first part. */
 static uint64_t parse_entry(const char *text, int64_t *ms)
 {
@@ -258,7 +264,7 @@ static bool check_log(struct relay *r, const char **why)
     if (!reply)
         return false;
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->elements)
-        end = parse_entry(reply->element[0]->element[0]->str, &ms);
+        end = parse_entry(text_of(reply->element[0]->element[0]), &ms);
     freeReplyObject(reply);
     if (cursor > end) {
         say(r, "warn", "the Redis server %s has lost messages that were there before, its log is "
@@ -362,7 +368,7 @@ static bool take_answer(struct relay *r, const redisReply *reply)
 {
     uint64_t id = HUB_LETTER_REFUSED;
 
-    if (reply->type == REDIS_REPLY_STRING)
+    if (reply->type == REDIS_REPLY_STRING && reply->str[0] >= '1' && reply->str[0] <= '9')
         id = strtoull(reply->str, NULL, 10);
     else if (reply->type == REDIS_REPLY_ERROR && will_pass(reply->str))
         return false;
@@ -389,9 +395,10 @@ static void hear_answers(struct relay *r)
         return;
     }
     while (redisGetReplyFromReader(r->sender, (void **)&reply) == REDIS_OK && reply) {
-        bool good = take_answer(r, reply);
+        bool good = r->letters && take_answer(r, reply);
 
-        snprintf(why, sizeof why, "%s", good ? "" : reply->str);
+        snprintf(why, sizeof why, "%s", good ? "" : r->letters ? reply->str
+                                        : "it answers what nobody has asked");
         freeReplyObject(reply);
         reply = NULL;
         if (!good) {
@@ -407,8 +414,8 @@ static void hear_answers(struct relay *r)
 static struct str field(const redisReply *fields, const char *wanted)
 {
     for (size_t i = 0; i + 1 < fields->elements; i += 2)
-        if (strcmp(fields->element[i]->str, wanted) == 0)
-            return (struct str){ fields->element[i + 1]->str, fields->element[i + 1]->len };
+        if (strcmp(text_of(fields->element[i]), wanted) == 0)
+            return (struct str){ text_of(fields->element[i + 1]), fields->element[i + 1]->len };
     return (struct str){ "", 0 };
 }
 
@@ -433,7 +440,7 @@ static void place(struct relay *r, const redisReply *entry)
     uint64_t id = strtoull(field(fields, "id").p, NULL, 10);
     enum slv_hub_result result = SLV_HUB_LATER;
     int64_t ms;
-    uint64_t cursor = parse_entry(entry->element[0]->str, &ms);
+    uint64_t cursor = parse_entry(text_of(entry->element[0]), &ms);
 
     for (int i = 0; i < PLACE_TRIES && result == SLV_HUB_LATER; i++) {
         result = hub_place_message(r->hub, &post, id, ms, &r->bounds, wall_clock());

@@ -29,6 +29,8 @@ enum slv_hub_result {
     SLV_HUB_TOO_LARGE,             /* for the memory of the hub */
     SLV_HUB_TOO_FAST,              /* more messages a second than were allowed */
     SLV_HUB_FULL,                  /* no room for another channel, or a worker lags far behind */
+    SLV_HUB_CHANNEL_LIMIT,         /* the channel has as many subscribers as it may */
+    SLV_HUB_CLIENT_LIMIT,          /* the client has as many subscriptions as it may */
     SLV_HUB_OFF,                   /* there is no hub, or no seat in it for this worker */
     SLV_HUB_AWAY,                  /* the server that several machines share is not to be reached */
     SLV_HUB_LATER                  /* of slv_hub_post() only: it will be known later */
@@ -106,12 +108,20 @@ struct slv_hub_subscriber {
     uint64_t place[4];
 };
 
+/* How many subscriptions there may be at a time, those of all workers together; 0: any number. */
+struct slv_hub_most {
+    unsigned channel;              /* of the channel */
+    unsigned client;               /* of the client, to whatever channels; without it they do not
+                                      count */
+};
+
 /*
- * Subscribes to a channel, behind the message with the id "after" or where a constant says.
- * most: subscribers that the channel may have, or else it is SLV_HUB_FULL; 0: any number.
+ * Subscribes the client of a request to a channel, behind the message with the id "after" or where
+ * a constant says. r may be NULL: then it is no client's.
  */
-SLV_API enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s, struct str channel,
-                                              uint64_t after, unsigned most);
+SLV_API enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s,
+                                              const struct slv_request *r, struct str channel,
+                                              uint64_t after, struct slv_hub_most most);
 
 /* Ends it. Harmless where the subscription has failed or has been ended. */
 SLV_API void slv_hub_unsubscribe(struct slv_hub_subscriber *s);
@@ -141,5 +151,11 @@ struct slv_hub_presence {
 
 /* What a channel has. A channel that nobody has used yet has nothing. */
 SLV_API enum slv_hub_result slv_hub_presence(struct str channel, struct slv_hub_presence *out);
+
+/*
+ * For what the hub has refused a request: logs why, adds Retry-After where it is worth trying
+ * again, and returns the status.
+ */
+SLV_API int slv_hub_refused(struct slv_request *r, enum slv_hub_result result);
 
 #endif

@@ -11,6 +11,8 @@
  * DIR/200/PATH, DIR/304/PATH and DIR/coded/PATH hold whole answers, so that what is sent is byte
  * for byte what another server said; only Date is of this second.
  *
+ * With a certificate and its key behind DIR either of them speaks TLS, as limit_tls.c does.
+ *
  * What both share is what the kernel makes necessary: libev on epoll, one read per wake-up, one
  * write for all answers to what was read, a read directly after accept. There are no timeouts, no
  * limits, no log: a real server pays for those, and the distance to this program is what it pays.
@@ -41,6 +43,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "limit.h"
+
 #define SCRATCH_SIZE 65536
 #define BATCH_MAX 64
 #define HEADERS_MAX 64
@@ -56,6 +60,7 @@ struct view {
 /* One client. The watcher is first, so that a watcher is a connection. */
 struct conn {
     ev_io io;
+    struct ssl_st *tls;         /* NULL: plain */
     char *in;                   /* the start of a request whose end has not come yet */
     char *out;                  /* what the socket would not take */
     uint32_t in_len;
@@ -112,8 +117,7 @@ static struct request req;
 static struct start starts[FORM_COUNT];
 static time_t starts_second;
 
-/* Ends the program when it cannot do its work. */
-static void
+void
 die(const char *what)
 {
     fprintf(stderr, "limit: %s: %s\n", what, strerror(errno));
@@ -137,6 +141,8 @@ conn_free(struct conn *c)
 {
     ev_io_stop(loop, &c->io);
     close(c->io.fd);
+    if (c->tls != NULL)
+        tls_free(c->tls);
     free(c->in);
     free(c->out);
     free(c);
@@ -180,6 +186,10 @@ flush(struct conn *c)
     size_t total = 0;
     ssize_t n = 0;
 
+    if (c->tls != NULL) {
+        batch[0] = tls_seal(c->tls, batch, batch_len, c->closing);
+        batch_len = batch[0].iov_len != 0;
+    }
     if (batch_len == 0)
         return true;
     for (int i = 0; i < batch_len; i++)
@@ -232,10 +242,11 @@ static bool
 conn_read(struct conn *c)
 {
     size_t had = c->in_len, used;
-    ssize_t n = read(c->io.fd, scratch + had, SCRATCH_SIZE - had);
+    ssize_t n = c->tls != NULL ? tls_read(c->tls, c->io.fd, scratch + had, SCRATCH_SIZE - had)
+                               : read(c->io.fd, scratch + had, SCRATCH_SIZE - had);
 
     if (n < 0)
-        return errno == EAGAIN;
+        return errno == EAGAIN && flush(c);
     if (n == 0)
         return false;
     if (had != 0)
@@ -304,6 +315,7 @@ on_accept(struct ev_loop *l, ev_io *w, int events)
             return;
         c = xalloc(sizeof(*c));
         ev_io_init(&c->io, on_conn, fd, EV_READ);
+        c->tls = tls_new();
         if (!conn_read(c)) {
             batch_len = 0;
             conn_free(c);
@@ -654,8 +666,9 @@ main(int argc, char **argv)
     struct rlimit files;
     ev_io listener;
 
-    if (argc != 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "parse") != 0)) {
-        fprintf(stderr, "usage: limit raw|parse PORT DIR\n");
+    if ((argc != 4 && argc != 6) ||
+        (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "parse") != 0)) {
+        fprintf(stderr, "usage: limit raw|parse PORT DIR [CERTIFICATE KEY]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -672,6 +685,8 @@ main(int argc, char **argv)
     } else {
         setup_parse(argv[3]);
     }
+    if (argc == 6)
+        tls_setup(argv[4], argv[5]);
     ev_io_init(&listener, on_accept, listen_on(atoi(argv[2])), EV_READ);
     ev_io_start(loop, &listener);
     ev_run(loop, 0);

@@ -26,7 +26,7 @@ PROGRAMS = {
     'haproxy': ('haproxy', '-v'),
 }
 
-OVER_TLS = ('nginx', 'h2o', 'haproxy', 'selvage-prebuilt', 'selvage-static')
+OVER_TLS = ('limit-raw', 'limit', 'nginx', 'h2o', 'haproxy', 'selvage-prebuilt', 'selvage-static')
 
 NGINX_HTTP = """sendfile on;
     tcp_nopush on;
@@ -165,7 +165,12 @@ def composed(case):
 
 def limit(_name, bench, case, folder, port):
     """Answers with the bytes of selvage-prebuilt, where that has run in this case."""
-    return limit_of(bench, case.model or composed(case), folder, port), ()
+    argv = limit_of(bench, case.model or composed(case), folder, port)
+    return argv + certificate_of(bench, case), ()
+
+
+def certificate_of(bench, case):
+    return list(sv.certificate(bench.temp)) if case.tls else []
 
 
 def limit_of(bench, answers, folder, port):
@@ -180,7 +185,8 @@ def limit_raw(_name, bench, case, folder, port):
     answers = case.model or composed(case)
     form = '304' if case.status == 304 else 'coded' if case.coded else '200'
     sv.write_file(os.path.join(folder, 'answer', 'bytes'), next(iter(answers[form].values())))
-    return [bench.limit, 'raw', str(port), os.path.join(folder, 'answer')], ()
+    argv = [bench.limit, 'raw', str(port), os.path.join(folder, 'answer')]
+    return argv + certificate_of(bench, case), ()
 
 
 def backend(bench, case, folder):

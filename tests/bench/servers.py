@@ -165,7 +165,7 @@ def build_tool(name, temp, more=()):
     if name == 'limit':
         argv += ['-DLLHTTP_STRICT_MODE=1', '-I/usr/share/include/llhttp'] + LLHTTP_SOURCES
         argv += ['-lev']
-    if name == 'load':
+    if name in ('load', 'limit'):
         argv += ['-lssl', '-lcrypto']
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
     if done.returncode != 0:

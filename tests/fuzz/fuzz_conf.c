@@ -8,11 +8,9 @@
 #include "core/conf.h"
 
 #include "base/check.h"
+#include "fuzz.h"
 
-#include <stdint.h>
 #include <stdio.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct made_up {
     struct str user, root, status;

@@ -6,13 +6,10 @@
  * to where the connection was cut, every exchange, source and body has its one end, and the
  * outcome does not depend on how the bytes arrived. A broken promise aborts.
  */
-#include "memconn.h"
+#include "drive.h"
 #include "reply.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     BIT_EOF = 1 << 0,              /* a FIN behind the input */
@@ -23,18 +20,6 @@ enum {
     BIT_STREAM = 1 << 5,           /* refusals are streamed */
     BIT_SMALL = 1 << 6             /* small limits */
 };
-
-/* How a connection is driven. */
-struct drive {
-    uint8_t pieces, write_max, writes_max, bits;
-};
-
-/* Ends the run unless a promise holds. */
-static void promise(bool kept)
-{
-    if (!kept)
-        abort();
-}
 
 /* Gives what was promised, and ends what is streamed. */
 static void give_answers(struct memconn *m)
@@ -48,30 +33,6 @@ static void give_answers(struct memconn *m)
         }
         memconn_turn(m);
         memconn_flush(m);
-    }
-}
-
-/* Feeds the input. */
-static void feed(struct memconn *m, const struct drive *d, const char *data, size_t n)
-{
-    unsigned step = d->pieces;
-
-    for (size_t at = 0; at < n && m->c;) {
-        size_t piece = d->pieces ? 1 + step % d->pieces : n;
-
-        step = step * 5 + 3;
-        if (piece > n - at)
-            piece = n - at;
-        if (memconn_feed(m, data + at, piece))
-            at += piece;
-        else if (memconn_want(m) & CONN_WRITE)
-            memconn_turn(m);
-        else
-            return;
-        if (d->bits & BIT_WAIT)
-            memconn_wait(m, 700);
-        if ((d->bits & BIT_DRAIN) && at > n / 2)
-            memconn_drain(m, n % 2 ? CONN_DRAIN_NOW : CONN_DRAIN_LAZY);
     }
 }
 
@@ -114,9 +75,7 @@ static void run(struct memconn *m, const struct drive *d, const char *data, size
     }
     m->app.refuse = d->bits & BIT_LATE ? REFUSE_LATER
         : d->bits & BIT_STREAM ? REFUSE_STREAM : REFUSE_TEXT;
-    m->write_max = d->write_max;
-    m->writes_max = d->writes_max;
-    feed(m, d, data, n);
+    drive_feed(m, d, data, n);
     memconn_flush(m);
     if (d->bits & BIT_RESET)
         memconn_reset(m);
@@ -148,16 +107,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct drive d, whole;
     struct memconn m, n;
 
-    if (size < 4)
+    if (size < DRIVE_SIZE)
         return 0;
-    d = (struct drive){ data[0], data[1], data[2], data[3] };
-    run(&m, &d, (const char *)data + 4, size - 4);
+    d = drive_read(data, BIT_WAIT, BIT_DRAIN);
+    run(&m, &d, (const char *)data + DRIVE_SIZE, size - DRIVE_SIZE);
     if (d.bits & (BIT_WAIT | BIT_DRAIN | BIT_RESET | BIT_EOF)) {
         memconn_free(&m);
         return 0;
     }
     whole = (struct drive){ .bits = d.bits };
-    run(&n, &whole, (const char *)data + 4, size - 4);
+    run(&n, &whole, (const char *)data + DRIVE_SIZE, size - DRIVE_SIZE);
     if (!met_limit(&m) && !met_limit(&n)) {
         promise(m.reason == n.reason);
         promise(m.out.n == n.out.n);

@@ -5,18 +5,7 @@
  * promise of proxy_protocol.h aborts.
  */
 #include "conn/proxy_protocol.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Ends the run unless a promise holds. */
-static void promise(bool kept)
-{
-    if (!kept)
-        abort();
-}
+#include "fuzz.h"
 
 /* Feeds pieces of at most step bytes; what they come to. */
 static enum proxy_event feed(struct proxy_parser *p, const char *data, size_t size, size_t step,

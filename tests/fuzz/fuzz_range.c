@@ -4,6 +4,7 @@
  * The input is "number\nvalue": the number serves as a size and as a time, the value goes through
  * every reader of field values. A broken promise of their headers aborts.
  */
+#include "fuzz.h"
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/etag.h"
@@ -11,18 +12,7 @@
 #include "http/range.h"
 #include "http/token.h"
 
-#include <stdlib.h>
-
 #define MAX_RANGES 8
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Ends the run unless a promise holds. */
-static void promise(bool kept)
-{
-    if (!kept)
-        abort();
-}
 
 /* Ranges lie inside the size and do not add up to more. */
 static void try_range(struct str value, uint64_t size, size_t max)

@@ -6,20 +6,10 @@
  * touch is touched, and the paths of its own entries are looked up.
  */
 #include "core/snapshot.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 /* Where touched bytes are summed up, so that no compiler leaves the reads out. */
 static volatile unsigned sink;
-
-/* Ends the run unless a promise holds. */
-static void promise(bool kept)
-{
-    if (!kept)
-        abort();
-}
 
 /* Reads every byte of a text of the image. */
 static void touch(const struct snapshot *s, uint64_t offset, uint64_t size)

@@ -5,18 +5,7 @@
  * promise of target.h aborts.
  */
 #include "http/target.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Ends the run unless a promise holds. */
-static void promise(bool kept)
-{
-    if (!kept)
-        abort();
-}
+#include "fuzz.h"
 
 /* s contains the bytes of what. */
 static bool contains(struct str s, struct str what)

@@ -10,15 +10,10 @@
 #include "../../modules/websocket/connection.h"
 #include "../../modules/websocket/frame.h"
 #include "../../modules/websocket/utf8.h"
-#include "http/respond.h"
-#include "memconn.h"
+#include "drive.h"
+#include "wshost.h"
 
-#include <selvage/module.h>
-
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     BIT_DEFLATE = 1 << 0,
@@ -30,10 +25,6 @@ enum {
     BIT_SMALL = 1 << 6             /* small limits and windows */
 };
 
-struct drive {
-    uint8_t pieces, write_max, writes_max, bits;
-};
-
 struct peer {
     struct memconn m;
     struct ws_settings settings;
@@ -41,32 +32,6 @@ struct peer {
     const struct drive *drive;
     unsigned opened, closed;
 };
-
-/* Ends the run unless a promise holds. */
-static void promise(bool kept)
-{
-    if (!kept)
-        abort();
-}
-
-/* Of the core's host functions: memory of a request. */
-void *slv_alloc(struct slv_request *r, size_t size)
-{
-    return arena_alloc(&exchange_of(r)->arena, size);
-}
-
-/* What the core would do. */
-void slv_log(const struct slv_request *r, enum slv_level level, int error, const char *format, ...)
-{
-    promise(r && level == SLV_LOG_INFO && !error && format);
-}
-
-/* The same. */
-int64_t slv_drain_delay(const struct slv_request *r)
-{
-    promise(r != NULL);
-    return 1000;
-}
 
 /* struct slv_ws_handler: on_open */
 static void on_open(struct slv_ws *ws, void *arg)
@@ -100,18 +65,12 @@ static const struct slv_ws_handler handler = {
     .on_open = on_open, .on_message = on_message, .on_close = on_close
 };
 
-static const struct slv_ws_api api = {
-    .send = ws_send, .send_prepared = ws_send_prepared, .send_back = ws_send_back,
-    .waiting = ws_waiting, .close = ws_close, .request = ws_request,
-};
-
 /* struct memapp: upgrade */
 static void upgrade(struct exchange *x, void *arg)
 {
     struct peer *p = arg;
 
-    respond_upgrade(x, &ws_protocol,
-                    ws_new(&x->req, &api, &p->settings, &p->terms, &handler, p));
+    wshost_upgrade(x, &p->settings, &p->terms, &handler, p);
 }
 
 /* Settings and terms by the bits. */
@@ -135,35 +94,10 @@ static void set_up(struct peer *p, const struct drive *d)
         .server_takeover = d->bits & BIT_TAKEOVER, .client_takeover = d->bits & BIT_TAKEOVER,
         .server_window = window, .client_window = window,
     };
+    wshost_drain_delay = 1000;
     memconn_init(&p->m);
     p->m.app.upgrade = upgrade;
     p->m.app.upgrade_arg = p;
-    p->m.write_max = d->write_max;
-    p->m.writes_max = d->writes_max;
-}
-
-/* Feeds the input. */
-static void feed(struct memconn *m, const struct drive *d, const char *data, size_t n)
-{
-    unsigned step = d->pieces;
-
-    for (size_t at = 0; at < n && m->c;) {
-        size_t piece = d->pieces ? 1 + step % d->pieces : n;
-
-        step = step * 5 + 3;
-        if (piece > n - at)
-            piece = n - at;
-        if (memconn_feed(m, data + at, piece))
-            at += piece;
-        else if (memconn_want(m) & CONN_WRITE)
-            memconn_turn(m);
-        else
-            return;
-        if (d->bits & BIT_WAIT)
-            memconn_wait(m, 700);
-        if ((d->bits & BIT_DRAIN) && at > n / 2)
-            memconn_drain(m, n % 2 ? CONN_DRAIN_NOW : CONN_DRAIN_LAZY);
-    }
 }
 
 /* The server's frames are whole, final, unmasked, of known kinds, and nothing follows a Close. */
@@ -214,7 +148,7 @@ static void run(struct peer *p, const struct drive *d, const char *data, size_t 
     memconn_feed_str(&p->m, "GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\n"
                      "Upgrade: websocket\r\n\r\n");
     memconn_flush(&p->m);
-    feed(&p->m, d, data, n);
+    drive_feed(&p->m, d, data, n);
     memconn_flush(&p->m);
     if (d->bits & BIT_EOF)
         memconn_eof(&p->m);
@@ -238,13 +172,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct drive d, whole;
     struct peer p, q;
 
-    if (size < 4)
+    if (size < DRIVE_SIZE)
         return 0;
-    d = (struct drive){ data[0], data[1], data[2], data[3] };
-    run(&p, &d, (const char *)data + 4, size - 4);
+    d = drive_read(data, BIT_WAIT, BIT_DRAIN);
+    run(&p, &d, (const char *)data + DRIVE_SIZE, size - DRIVE_SIZE);
     if (!(d.bits & (BIT_WAIT | BIT_DRAIN))) {
         whole = (struct drive){ .bits = d.bits ^ BIT_COPIES };
-        run(&q, &whole, (const char *)data + 4, size - 4);
+        run(&q, &whole, (const char *)data + DRIVE_SIZE, size - DRIVE_SIZE);
         promise(p.m.reason == q.m.reason);
         promise(p.m.out.n == q.m.out.n);
         promise(memcmp(p.m.out.p, q.m.out.p, p.m.out.n) == 0);

@@ -50,14 +50,21 @@ static void set_clock(struct memconn *m, ms_t now)
 static const struct conn_driver driver = { .wake = on_wake };
 
 /* Makes the connection. */
-void memconn_init(struct memconn *m)
+void memconn_serve(struct memconn *m, const struct http_hooks *hooks,
+                   const struct h1_limits *limits, const void *listen)
 {
     *m = (struct memconn){ .limits = memconn_limits };
     set_clock(m, START);
-    m->c = conn_new(&h1_adapter, h1_new(&memapp_hooks, &m->limits, m->now), m->now);
+    m->c = conn_new(&h1_adapter, h1_new(hooks, limits ? limits : &m->limits, m->now), m->now);
     m->c->driver = &driver;
     m->c->driver_arg = m;
-    m->c->listen = &m->app;
+    m->c->listen = listen;
+}
+
+/* With the application behind it. */
+void memconn_init(struct memconn *m)
+{
+    memconn_serve(m, &memapp_hooks, NULL, &m->app);
 }
 
 /* The connection is over. */

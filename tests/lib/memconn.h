@@ -34,6 +34,13 @@ struct memconn {
 
 /* A new connection at 1,000,000 ms, limits as in memconn_limits. */
 void memconn_init(struct memconn *m);
+
+/*
+ * The same with other hooks than the application's, and with what they expect to find at the
+ * connection. limits NULL: those of m.
+ */
+void memconn_serve(struct memconn *m, const struct http_hooks *hooks,
+                   const struct h1_limits *limits, const void *listen);
 extern const struct h1_limits memconn_limits;
 
 /* Ends it as an abort where it still lives, and frees everything. */

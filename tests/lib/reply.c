@@ -58,8 +58,8 @@ static int read_field(struct str line, struct fields *f, struct reply *r)
         f->dates++;
     } else if (str_ieq(name, STR("connection"))) {
         f->connections++;
-        r->close = str_eq(value, STR("close"));
-        if (!r->close && !str_eq(value, STR("keep-alive")))
+        r->close = token_list_has(value, STR("close"));
+        if (r->close == token_list_has(value, STR("keep-alive")))
             return -1;
     } else if (str_ieq(name, STR("content-length"))) {
         f->lengths++;

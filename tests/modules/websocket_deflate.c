@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UP "| Upgraded"
-#define WRONG "88#1002 | Closing protocol_error"
-#define NO_DATA "88#1007 | Closing bad_data"
 #define A50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define TOO_LARGE "88#1009 | Closing message_too_large"
 

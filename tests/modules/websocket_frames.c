@@ -3,11 +3,8 @@
  */
 #include "websocket_kit.h"
 
-#define UP "| Upgraded"
-#define WRONG "88#1002 | Closing protocol_error"
 #define BYE " 88#1000"
 #define ALPHABET "abcdefghijklmnopqrstuvw"
-#define DONE "88#1000 | Closing upgrade_done"
 
 /* Payloads of all sizes of heads, as text and as bytes (RFC 6455 section 5.2). */
 static void test_sizes(void)

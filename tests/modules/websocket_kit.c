@@ -13,9 +13,6 @@
 #include <string.h>
 #include <zlib.h>
 
-char wskit_log[256];
-int64_t wskit_drain_delay;
-
 const struct ws_settings wskit_settings = {
     .max_message = 1 << 20,
     .buffer = 1 << 20,
@@ -23,32 +20,6 @@ const struct ws_settings wskit_settings = {
     .ping_timeout = 1,
     .deflate = { .enabled = true, .takeover = true, .window = 15, .memory = 1 << 30 },
 };
-
-/* ---- What the core would do ----------------------------------------------------------------- */
-
-/* Of the core's host functions: memory of a request. */
-void *slv_alloc(struct slv_request *r, size_t size)
-{
-    return arena_alloc(&exchange_of(r)->arena, size);
-}
-
-/* Keeps the line. */
-void slv_log(const struct slv_request *r, enum slv_level level, int error, const char *format, ...)
-{
-    va_list args;
-
-    AN(r != NULL && level == SLV_LOG_INFO && error == 0);
-    va_start(args, format);
-    vsnprintf(wskit_log, sizeof wskit_log, format, args);
-    va_end(args);
-}
-
-/* The test's own. */
-int64_t slv_drain_delay(const struct slv_request *r)
-{
-    AN(r != NULL);
-    return wskit_drain_delay;
-}
 
 /* ---- Words ---------------------------------------------------------------------------------- */
 
@@ -334,20 +305,13 @@ static const struct slv_ws_handler handler = {
     .on_open = on_open, .on_message = on_message, .on_close = on_close
 };
 
-static const struct slv_ws_api api = {
-    .send = ws_send, .send_prepared = ws_send_prepared, .send_back = ws_send_back,
-    .waiting = ws_waiting, .close = ws_close, .request = ws_request,
-};
-
 /* struct memapp: upgrade */
 static void upgrade(struct exchange *x, void *arg)
 {
     struct wskit *k = arg;
 
-    AN(x->upgrade);
     respond_header(x, STR("Sec-WebSocket-Accept"), STR("ok"));
-    respond_upgrade(x, &ws_protocol,
-                    ws_new(&x->req, &api, &k->settings, &k->terms, &handler, k));
+    wshost_upgrade(x, &k->settings, &k->terms, &handler, k);
 }
 
 /* A connection. */
@@ -357,7 +321,7 @@ void wskit_init(struct wskit *k)
     memconn_init(&k->m);
     k->m.app.upgrade = upgrade;
     k->m.app.upgrade_arg = k;
-    wskit_log[0] = '\0';
+    wshost_log[0] = '\0';
 }
 
 /* The head of the 101 is over. */
@@ -376,6 +340,13 @@ void wskit_open(struct wskit *k)
 {
     memconn_feed_str(&k->m, WSKIT_REQUEST);
     skip_head(k);
+}
+
+/* Both at once. */
+void wskit_start(struct wskit *k)
+{
+    wskit_init(k);
+    wskit_open(k);
 }
 
 /* Frees it, and sees that all sums are right. */
@@ -431,7 +402,7 @@ static void run_row(const struct wsrow *row, const struct memtext *in, struct wa
                 "%s (cut %zu, pieces of %zu, writes of %zu): got %s, wanted %s", row->name,
                 way.cut, way.piece, way.write_max, heard, row->out);
     /* Who is cut off is told in the log. */
-    SUITE_CHECK(!strstr(row->out, "error") || wskit_log[0], "%s: nothing was logged", row->name);
+    SUITE_CHECK(!strstr(row->out, "error") || wshost_log[0], "%s: nothing was logged", row->name);
     wskit_free(&k);
 }
 

@@ -22,6 +22,7 @@
 #include "../../modules/websocket/frame.h"
 #include "memconn.h"
 #include "suite.h"
+#include "wshost.h"
 
 struct wskit {
     struct memconn m;
@@ -43,8 +44,11 @@ extern const struct ws_settings wskit_settings;
 /* A connection that has seen nothing yet; settings and terms may still be changed. */
 void wskit_init(struct wskit *k);
 
-/* The same with the request sent, and its answer read. */
+/* Then: the request is sent, and its answer read. */
 void wskit_open(struct wskit *k);
+
+/* Both at once. */
+void wskit_start(struct wskit *k);
 void wskit_free(struct wskit *k);
 
 /* Words into bytes, behind those of to. */
@@ -64,6 +68,12 @@ struct wsrow {
     const char *out;
 };
 
+/* What often comes. */
+#define UP "| Upgraded"
+#define DONE "88#1000 | Closing upgrade_done"
+#define WRONG "88#1002 | Closing protocol_error"
+#define NO_DATA "88#1007 | Closing bad_data"
+
 #define R(name, in, out) { name, in, sizeof(in) - 1, out }
 
 /*
@@ -71,10 +81,6 @@ struct wsrow {
  * peers that take a few bytes at a time, and with an echo that copies. setup may be NULL.
  */
 void wskit_rows(const struct wsrow *rows, size_t count, void (*setup)(struct wskit *k));
-
-/* The last line that was logged; "" where none was. And the delay that a drain is given. */
-extern char wskit_log[256];
-extern int64_t wskit_drain_delay;
 
 extern CU_TestInfo framing_tests[], text_tests[], close_tests[], deflate_tests[], life_tests[];
 

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UP "| Upgraded"
-
 /* I-24: the request and frames in one write, cut everywhere, behind earlier requests as well. */
 static void test_tail(void)
 {
@@ -44,8 +42,7 @@ static void test_state(void)
 {
     struct wskit k;
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), UP);
     memconn_wait(&k.m, 1000 * 1000);
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), UP);
@@ -67,8 +64,7 @@ static void test_http_behind(void)
 {
     struct wskit k;
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     memconn_feed_str(&k.m, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), "88#1002 | Closing protocol_error");
     CU_ASSERT_EQUAL(k.m.app.begun, 1);
@@ -80,8 +76,7 @@ static void test_close_order(void)
 {
     struct wskit k;
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     wskit_feed(&k, "81'a' 88#1000'bye'");
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), "81'a' 88#1000 | Closing upgrade_done");
     CU_ASSERT_TRUE(k.m.shut);
@@ -99,8 +94,7 @@ static void test_linger(void)
 {
     struct wskit k;
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     wskit_feed(&k, "88''");
     CU_ASSERT_STRING_EQUAL(k.events.p, "open close#1005'' ");
     memconn_wait(&k.m, 4999);
@@ -115,16 +109,14 @@ static void test_gone(void)
 {
     struct wskit k;
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     wskit_feed(&k, "01'a'");
     memconn_eof(&k.m);
     CU_ASSERT_EQUAL(k.m.reason, CLOSE_CLIENT_CLOSED);
     CU_ASSERT_STRING_EQUAL(k.events.p, "open close#1006'' ");
     wskit_free(&k);
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     wskit_feed(&k, "[81 fe]");
     memconn_reset(&k.m);
     CU_ASSERT_STRING_EQUAL(k.events.p, "open close#1006'' ");
@@ -182,9 +174,8 @@ static void test_drain(void)
 {
     struct wskit k;
 
-    wskit_init(&k);
-    wskit_open(&k);
-    wskit_drain_delay = 700;
+    wskit_start(&k);
+    wshost_drain_delay = 700;
     memconn_drain(&k.m, CONN_DRAIN_LAZY);
     memconn_wait(&k.m, 699);
     wskit_feed(&k, "81'a'");
@@ -203,9 +194,8 @@ static void test_drain_now(void)
 {
     struct wskit k;
 
-    wskit_init(&k);
-    wskit_open(&k);
-    wskit_drain_delay = 700;
+    wskit_start(&k);
+    wshost_drain_delay = 700;
     memconn_drain(&k.m, CONN_DRAIN_LAZY);
     memconn_drain(&k.m, CONN_DRAIN_NOW);
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), "88#1001 " UP);
@@ -233,8 +223,7 @@ static void test_pause(void)
     size_t fed = 0;
     struct memtext in = { NULL, 0, 0 };
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     k.m.blocked = true;
     wskit_write(&in, "82*1000", 7);
     while (memconn_want(&k.m) & CONN_READ) {
@@ -283,7 +272,7 @@ static void test_overflow(void)
     CU_ASSERT_EQUAL(queued, 10);
     CU_ASSERT_EQUAL(released, 1);
     CU_ASSERT_EQUAL(slv_ws_send(k.ws, SLV_WS_TEXT, "a", 1), -1);
-    CU_ASSERT(wskit_log[0] != '\0');
+    CU_ASSERT(wshost_log[0] != '\0');
     memconn_turn(&k.m);
     /* As long as it takes some, it is not cut. */
     for (int i = 0; i < 9; i++) {
@@ -313,8 +302,7 @@ static void test_prepared(void)
     struct wskit k;
     unsigned released = 0;
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     CU_ASSERT_EQUAL(slv_ws_send_prepared(k.ws, frame, 7, count_release, &released), 0);
     CU_ASSERT_EQUAL(slv_ws_send_prepared(k.ws, frame, 7, NULL, NULL), 0);
     CU_ASSERT_EQUAL(slv_ws_waiting(k.ws), 14);
@@ -336,8 +324,7 @@ static void test_handler_closes(void)
 
     memset(reason, 'r', sizeof reason);
     memcpy(reason + 121, "\xe2\x82\xac", 3);
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     slv_ws_close(k.ws, 4000, (struct str){ reason, sizeof reason });
     slv_ws_close(k.ws, 4001, STR("again"));
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), "88#4000 " UP);
@@ -348,8 +335,7 @@ static void test_handler_closes(void)
     CU_ASSERT_STRING_EQUAL(k.events.p, "open close#4000'' ");
     wskit_free(&k);
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     slv_ws_close(k.ws, 1005, STR(""));
     CU_ASSERT_STRING_EQUAL(wskit_heard(&k), "88#1011 " UP);
     memconn_eof(&k.m);
@@ -407,8 +393,7 @@ static void test_cheap_echo(void)
     unsigned long mute, copying;
     unsigned turns, writes;
 
-    wskit_init(&k);
-    wskit_open(&k);
+    wskit_start(&k);
     wskit_write(&in, "82*125", 6);
     calls_for(&k, &in, false);
     mute = calls_for(&k, &in, true);

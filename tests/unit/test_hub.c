@@ -4,11 +4,15 @@
 #include "test_hub.h"
 
 #include "base/check.h"
+#include "core/hub_shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 const struct hub_bounds hub_unbounded = { 0 };
+const struct slv_hub_most hub_any = { 0, 0 };
 
 struct hub *hub_make(unsigned channels, size_t ring)
 {
@@ -31,12 +35,18 @@ uint64_t hub_say(struct hub *h, const char *channel, const char *text,
     return *result == SLV_HUB_OK ? id : 0;
 }
 
+/* Subscribes with a history of these bounds. */
+static enum slv_hub_result join_within(struct hub *h, const char *channel, uint64_t after,
+                                       const struct hub_bounds *bounds, struct hub_place *place)
+{
+    return hub_join(h, str_of(channel), after, 0, hub_any, bounds, 0, place);
+}
+
 struct hub_place hub_listen(struct hub *h, const char *channel, uint64_t after)
 {
     struct hub_place place = { 0 };
 
-    CU_ASSERT_FATAL(hub_join(h, str_of(channel), after, 0, &hub_unbounded, 0, &place)
-                    == SLV_HUB_OK);
+    CU_ASSERT_FATAL(join_within(h, channel, after, &hub_unbounded, &place) == SLV_HUB_OK);
     return place;
 }
 
@@ -415,7 +425,7 @@ static void test_channels(void)
     /* Two have messages, one has a subscriber. */
     post.channel = STR("fourth");
     CU_ASSERT(hub_publish(h, &post, &brief, 0, &id) == SLV_HUB_FULL);
-    CU_ASSERT(hub_join(h, STR("fifth"), SLV_HUB_NOW, 0, &brief, 0, &place) == SLV_HUB_FULL);
+    CU_ASSERT(join_within(h, "fifth", SLV_HUB_NOW, &brief, &place) == SLV_HUB_FULL);
     /* The messages of one get too old. */
     struct slv_hub_presence p;
 
@@ -433,20 +443,104 @@ static void test_channels(void)
     hub_free(&h);
 }
 
+/*
+ * Whoever begins in front of the history is not searched for in all that the ring still has: that
+ * cannot be touched here.
+ */
+static void test_no_walk(void)
+{
+    struct hub_bounds few = { .messages = 4 };
+    struct slv_hub_post post = { .channel = STR("c"), .data = STR("x") };
+    struct hub *h = hub_make(8, 1 << 20);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (384 * 1024 / page) * page;
+    char *old = (char *)(((uintptr_t)h->ring + page) / page * page);
+    struct hub_place place;
+    struct slv_hub_message m;
+    uint64_t id;
+
+    for (int i = 0; i < 4000; i++)
+        CU_ASSERT_FATAL(hub_publish(h, &post, &few, 0, &id) == SLV_HUB_OK);
+    CU_ASSERT_FATAL(mprotect(old, size, PROT_NONE) == 0);
+    CU_ASSERT(join_within(h, "c", SLV_HUB_ALL, &few, &place) == SLV_HUB_OK);
+    CU_ASSERT(hub_lag(h, &place) == 4);
+    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == id - 3);
+    CU_ASSERT(join_within(h, "c", 5, &few, &place) == SLV_HUB_OK);
+    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_GAP && hub_lag(h, &place) == 4);
+    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == id - 3);
+    CU_ASSERT(mprotect(old, size, PROT_READ | PROT_WRITE) == 0);
+    CU_ASSERT_PTR_NULL(hub_flaw(h));
+    hub_free(&h);
+}
+
+/* Subscribes as a client to a channel with these limits. */
+static enum slv_hub_result join_as(struct hub *h, uint64_t client, struct slv_hub_most most,
+                                   struct hub_place *place)
+{
+    return hub_join(h, STR("c"), SLV_HUB_NOW, client, most, &hub_unbounded, 0, place);
+}
+
 /* A channel has as many subscribers as it may. */
 static void test_most(void)
 {
+    const struct slv_hub_most two = { .channel = 2 };
     struct hub *h = hub_make(8, 65536);
     struct slv_hub_presence p;
     struct hub_place a, b;
 
-    CU_ASSERT(hub_join(h, STR("c"), SLV_HUB_NOW, 2, &hub_unbounded, 0, &a) == SLV_HUB_OK);
-    CU_ASSERT(hub_join(h, STR("c"), SLV_HUB_NOW, 2, &hub_unbounded, 0, &b) == SLV_HUB_OK);
-    CU_ASSERT(hub_join(h, STR("c"), SLV_HUB_NOW, 2, &hub_unbounded, 0, &b) == SLV_HUB_FULL);
+    CU_ASSERT(join_as(h, 0, two, &a) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 0, two, &b) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 0, two, &b) == SLV_HUB_CHANNEL_LIMIT);
     hub_presence(h, STR("c"), &hub_unbounded, 0, &p);
     CU_ASSERT(p.subscribers == 2);
     hub_leave(h, &a);
-    CU_ASSERT(hub_join(h, STR("c"), SLV_HUB_NOW, 2, &hub_unbounded, 0, &a) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 0, two, &a) == SLV_HUB_OK);
+    hub_free(&h);
+}
+
+/* A client has as many subscriptions as it may, of those that count. */
+static void test_most_of_client(void)
+{
+    const struct slv_hub_most two = { .client = 2 }, three = { .client = 3 };
+    struct hub *h = hub_make(8, 65536);
+    struct hub_place a, b, c;
+
+    CU_ASSERT(join_as(h, 7, hub_any, &a) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 7, two, &a) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 7, two, &b) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 7, two, &c) == SLV_HUB_CLIENT_LIMIT);
+    CU_ASSERT(join_as(h, 8, two, &c) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 0, two, &c) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 7, three, &c) == SLV_HUB_OK);
+    CU_ASSERT_PTR_NULL(hub_flaw(h));
+    hub_leave(h, &a);
+    hub_leave(h, &b);
+    CU_ASSERT(join_as(h, 7, two, &a) == SLV_HUB_OK);
+    CU_ASSERT(join_as(h, 7, two, &b) == SLV_HUB_CLIENT_LIMIT);
+    hub_leave(h, &a);
+    hub_leave(h, &c);
+    CU_ASSERT(join_as(h, 7, (struct slv_hub_most){ .client = 1 }, &a) == SLV_HUB_OK);
+    hub_free(&h);
+}
+
+/* Clients beyond those that there is room for are refused, and let in when others have gone. */
+static void test_many_clients(void)
+{
+    const struct slv_hub_most one = { .client = 1 };
+    struct hub *h = hub_make(8, 65536);
+    struct hub_place places[8 * HUB_CLIENTS_EACH], late;
+    enum slv_hub_result result = SLV_HUB_OK;
+    unsigned n = 0, refused = 0;
+
+    for (uint64_t client = 1; client < 10000; client++) {
+        result = join_as(h, client, one, n < 8 * HUB_CLIENTS_EACH ? &places[n] : &late);
+        n += result == SLV_HUB_OK;
+        refused += result == SLV_HUB_FULL;
+    }
+    SUITE_CHECK(n == 8 * HUB_CLIENTS_EACH && refused == 9999 - n, "%u clients", n);
+    CU_ASSERT_PTR_NULL(hub_flaw(h));
+    while (n > 0)
+        hub_leave(h, &places[--n]);
+    CU_ASSERT(join_as(h, 10001, one, &late) == SLV_HUB_OK);
     hub_free(&h);
 }
 
@@ -463,7 +557,10 @@ CU_TestInfo hub_log_tests[] = {
     { "pin", test_pin },
     { "refused", test_refused },
     { "channels", test_channels },
+    { "no walk", test_no_walk },
     { "most", test_most },
+    { "most of a client", test_most_of_client },
+    { "many clients", test_many_clients },
     CU_TEST_INFO_NULL
 };
 

@@ -25,5 +25,6 @@ uint64_t hub_say(struct hub *h, const char *channel, const char *text,
 struct hub_place hub_listen(struct hub *h, const char *channel, uint64_t after);
 
 extern const struct hub_bounds hub_unbounded;
+extern const struct slv_hub_most hub_any;
 
 #endif

@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A client may have one subscription. */
+static const struct slv_hub_most once = { .client = 1 };
+
 /* The step at which a process kills itself. */
 static unsigned long steps_left;
 
@@ -183,6 +186,49 @@ static void test_kill_maker(void)
     hub_free(&h);
 }
 
+/* hub_take_news(): notes that there was some. */
+static void note(void *arg, unsigned channel)
+{
+    *(uint64_t *)arg |= UINT64_C(1) << channel;
+}
+
+/* Takes a seat, and listens there as a client that may once. */
+static void listen_once(struct hub *h)
+{
+    struct hub_place place;
+
+    if (!hub_sit(h, 2) || hub_join(h, STR("c"), SLV_HUB_NOW, 9, once, &hub_unbounded, 0, &place)
+                          != SLV_HUB_OK)
+        _exit(1);
+    hub_leave(h, &place);
+}
+
+/* A subscriber killed at every step: its client is not held to what died with it. */
+static void test_kill_subscriber(void)
+{
+    struct hub *h = hub_make(4, 65536);
+    unsigned long step = 1;
+    bool killed = true;
+
+    for (; killed; step++) {
+        struct slv_hub_presence p;
+        struct hub_place place;
+        uint64_t news = 0;
+
+        killed = killed_at(h, step, listen_once);
+        hub_left(h, 2);
+        hub_take_news(h, note, &news);
+        SUITE_CHECK(hub_flaw(h) == NULL, "step %lu: %s", step, hub_flaw(h));
+        SUITE_CHECK(hub_join(h, STR("c"), SLV_HUB_NOW, 9, once, &hub_unbounded, 0, &place)
+                    == SLV_HUB_OK, "step %lu: the client", step);
+        hub_presence(h, STR("c"), &hub_unbounded, 0, &p);
+        SUITE_CHECK(p.subscribers == 1, "step %lu: subscribers", step);
+        hub_leave(h, &place);
+    }
+    CU_ASSERT(step > 10);
+    hub_free(&h);
+}
+
 /* A process that repairs what another one has left is killed at every step of that, too. */
 static void test_kill_repairer(void)
 {
@@ -221,12 +267,6 @@ static void publish_many(struct hub *h, int who)
             if (result != SLV_HUB_FULL)
                 _exit(1);
     }
-}
-
-/* hub_take_news(): notes that there was some. */
-static void note(void *arg, unsigned channel)
-{
-    *(uint64_t *)arg |= UINT64_C(1) << channel;
 }
 
 /* Reads until each publisher's last message; every publisher's messages come in its order. */
@@ -315,6 +355,7 @@ static void test_seats(void)
 {
     struct hub *h = hub_make(8, 0);
     struct slv_hub_presence p;
+    struct hub_place mine;
     uint64_t news = 0;
     int status;
     pid_t pid = fork();
@@ -329,14 +370,20 @@ static void test_seats(void)
             _exit(1);
         place = hub_listen(h, "c", SLV_HUB_NOW);
         hub_listen(h, "d", SLV_HUB_NOW);
+        if (hub_join(h, STR("d"), SLV_HUB_NOW, 9, once, &hub_unbounded, 0, &mine) != SLV_HUB_OK)
+            _exit(1);
         hub_say(h, "c", "x", &result);
         _exit(hub_next(h, &place, &m) == SLV_HUB_MESSAGE ? 0 : 1);
     }
     CU_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
     hub_presence(h, STR("c"), &hub_unbounded, 0, &p);
     CU_ASSERT(p.subscribers == 1);
+    CU_ASSERT(hub_join(h, STR("c"), SLV_HUB_NOW, 9, once, &hub_unbounded, 0, &mine)
+              == SLV_HUB_CLIENT_LIMIT);
     hub_left(h, 3);
     hub_take_news(h, note, &news);
+    CU_ASSERT(hub_join(h, STR("d"), SLV_HUB_NOW, 9, once, &hub_unbounded, 0, &mine)
+              == SLV_HUB_OK);
     hub_presence(h, STR("c"), &hub_unbounded, 0, &p);
     CU_ASSERT(p.subscribers == 0);
     for (int i = 0; i < 2000; i++) {
@@ -353,6 +400,7 @@ static void test_seats(void)
 CU_TestInfo hub_death_tests[] = {
     { "a publisher killed at every step", test_kill_publisher },
     { "the maker of a channel killed at every step", test_kill_maker },
+    { "a subscriber killed at every step", test_kill_subscriber },
     { "a repairer killed at every step", test_kill_repairer },
     { "together", test_together },
     { "killed together", test_killed_together },

@@ -19,6 +19,7 @@
     X(PUBLISHED,     "hub_published_total",         "Messages published to channels.") \
     X(PUBLISH_REFUSED, "hub_refused_total",        "Messages that were refused.") \
     X(SUBSCRIBED,    "hub_subscribed_total",        "Subscriptions to channels.") \
+    X(SUBSCRIBE_REFUSED, "hub_subscribe_refused_total", "Subscriptions that were refused.") \
     X(IMAGE_ANSWERS, "prebuilt_answers_total",      "Answers from prebuilt images.") \
     X(IMAGE_304,     "prebuilt_not_modified_total", "Of them, those that were 304.") \
     X(IMAGE_SWAPS,   "prebuilt_swaps_total",        "Prebuilt images put in place by workers.") \
