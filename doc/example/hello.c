@@ -117,10 +117,8 @@ static int publish(struct slv_request *r)
     uint64_t id;
     enum slv_hub_result result = slv_hub_publish(&post, &id);
 
-    if (result != SLV_HUB_OK) {
-        slv_log(r, SLV_LOG_WARN, 0, "hello: a note was lost (%d)", (int)result);
-        return result == SLV_HUB_BAD_TEXT ? 400 : 503;
-    }
+    if (result != SLV_HUB_OK)
+        return slv_hub_refused(r, result);
     slv_respond_text(r, 202, STR("text/plain"), STR("noted\n"));
     return SLV_DONE;
 }
