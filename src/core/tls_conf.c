@@ -191,7 +191,7 @@ static const struct slv_directive directives[] = {
       "auto", &as_text },
     { "ssl_conf_command", SERVERS, 2, 2, SLV_REPEATS, "name value", set_command, FIELD(commands),
       NULL, NULL },
-    FLAG("ssl_prefer_server_ciphers", prefer_server_ciphers, "off"),
+    FLAG("ssl_prefer_server_ciphers", prefer_server_ciphers, "on"),
     { "ssl_session_cache", SERVERS, 1, 2, 0,
       "off | none | [builtin[:size]] [shared:name:size]", set_session_cache, FIELD(session_cache),
       "none", NULL },
