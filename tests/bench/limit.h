@@ -1,4 +1,6 @@
-/* limit.h - between limit.c and limit_tls.c. */
+/*
+ * limit.h - what limit.c asks of limit_tls.c: the encryption of a connection.
+ */
 #ifndef LIMIT_H
 #define LIMIT_H
 
