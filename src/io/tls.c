@@ -116,8 +116,8 @@ void tls_worker_stop(void)
 }
 
 /*
- * Forgets what OpenSSL has noted and nobody has asked for, or it would be taken for what comes next.
- * Clearing wipes all 16 places each time; looking first saves nearly all of that.
+ * Forgets what OpenSSL has noted and nobody has asked for, or it would be taken for what comes
+ * next. Clearing wipes all 16 places each time; looking first saves nearly all of that.
  */
 static void forget_errors(void)
 {

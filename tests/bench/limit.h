@@ -1,4 +1,6 @@
-/* limit.h - between limit.c and limit_tls.c. */
+/*
+ * limit.h - between limit.c and limit_tls.c.
+ */
 #ifndef LIMIT_H
 #define LIMIT_H
 
