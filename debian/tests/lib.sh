@@ -45,9 +45,9 @@ answers() {
 # Waits until a command is true, 30 s at most.
 until_true() {
     left=300
-    while ! "$@"; do
+    while ! "$@" >/tmp/selvage-test.try 2>&1; do
         left=$((left - 1))
-        [ "$left" -gt 0 ] || return 1
+        [ "$left" -gt 0 ] || { cat /tmp/selvage-test.try; return 1; }
         sleep 0.1
     done
 }

@@ -119,6 +119,7 @@ static int publish(struct slv_request *r)
 
     if (result != SLV_HUB_OK)
         return slv_hub_refused(r, result);
+    slv_log(r, SLV_LOG_INFO, 0, "hello: note %llu", (unsigned long long)id);
     slv_respond_text(r, 202, STR("text/plain"), STR("noted\n"));
     return SLV_DONE;
 }

@@ -71,16 +71,21 @@ static void end(struct events *e)
     stream_clock_stop(&e->clock);
 }
 
-/* Messages are missing; the data of the event says behind which one it goes on. */
-static void tell_gap(struct events *e, uint64_t before)
+/*
+ * Messages are missing; the data of the event says behind which one it goes on. False: there is no
+ * way to say so, and nothing was queued.
+ */
+static bool tell_gap(struct events *e, uint64_t before)
 {
     char text[128];
 
-    if (e->conf->what.kind == STREAM_SSE)
-        say(e, text, snprintf(text, sizeof text,
-                              "event: gap\ndata: {\"after\":%llu,\"resumes\":%llu}\n\n",
-                              (unsigned long long)before,
-                              (unsigned long long)slv_hub_position(&e->subscriber)));
+    if (e->conf->what.kind != STREAM_SSE)
+        return false;
+    say(e, text, snprintf(text, sizeof text,
+                          "event: gap\ndata: {\"after\":%llu,\"resumes\":%llu}\n\n",
+                          (unsigned long long)before,
+                          (unsigned long long)slv_hub_position(&e->subscriber)));
+    return true;
 }
 
 /*
@@ -102,8 +107,8 @@ static void pass_part(struct events *e, const struct slv_hub_message *m)
     say(e, "\r\n--" BOUNDARY, sizeof "\r\n--" BOUNDARY - 1);
 }
 
-/* One message into the queue of the connection. */
-static void pass_on(struct events *e, const struct slv_hub_message *m)
+/* One message into the queue of the connection. False: there was nothing to queue. */
+static bool pass_on(struct events *e, const struct slv_hub_message *m)
 {
     e->sent = slv_now();
     if (e->conf->what.kind == STREAM_SSE)
@@ -112,6 +117,7 @@ static void pass_on(struct events *e, const struct slv_hub_message *m)
         pass_part(e, m);
     else
         slv_write(e->r, m->data.p, m->data.n);
+    return e->conf->what.kind != STREAM_CHUNKED || m->data.n > 0;
 }
 
 /*
@@ -130,13 +136,18 @@ static void start(struct events *e, uint64_t before)
         pass_on(e, &m);
 }
 
-/* struct slv_source: pull. One thing at a time, so that little is queued for a slow client. */
+/*
+ * struct slv_source: pull. One thing at a time, so that little is queued for a slow client; but
+ * one, because what queues nothing is not asked for more.
+ */
 static void pull(struct slv_source *source, struct slv_request *r)
 {
     struct events *e = events_of(source);
-    struct slv_hub_message m;
     uint64_t before = slv_hub_position(&e->subscriber);
+    struct slv_hub_message m;
+    enum slv_hub_read got;
 
+    (void)r;
     e->woken = false;
     if (!e->begun) {
         start(e, before);
@@ -147,22 +158,12 @@ static void pull(struct slv_source *source, struct slv_request *r)
         end(e);
         return;
     }
-    switch (slv_hub_next(&e->subscriber, &m)) {
-    case SLV_HUB_MESSAGE:
-        pass_on(e, &m);
-        /* Where nothing was queued, nothing would ask for the next one. */
-        if (e->conf->what.kind == STREAM_CHUNKED && m.data.n == 0)
-            slv_wake(r);
-        return;
-    case SLV_HUB_GAP:
-        tell_gap(e, before);
-        if (e->conf->what.kind != STREAM_SSE)
-            slv_wake(r);
-        return;
-    case SLV_HUB_NOTHING:
-        break;
-    }
-    if (e->beat) {
+    do {
+        before = slv_hub_position(&e->subscriber);
+        got = slv_hub_next(&e->subscriber, &m);
+    } while ((got == SLV_HUB_MESSAGE && !pass_on(e, &m))
+             || (got == SLV_HUB_GAP && !tell_gap(e, before)));
+    if (got == SLV_HUB_NOTHING && e->beat) {
         e->beat = false;
         say(e, ":\n\n", 3);
     }

@@ -41,12 +41,12 @@ void wheel_init(struct wheel *w, ms_t now);
 void wheel_entry_init(struct wheel_entry *e);
 
 /*
- * Moves the deadline of an entry where a store is enough: it hangs, and not behind the deadline.
- * False: wheel_set() must do it.
+ * Moves the deadline of an entry where a store is enough: it hangs, and not behind the slot of the
+ * deadline, which may be up to a tick later. False: wheel_set() must do it.
  */
 static inline bool wheel_move(struct wheel_entry *e, ms_t deadline)
 {
-    if (e->hung > deadline || deadline == MS_NEVER)
+    if (e->hung - WHEEL_TICK >= deadline || deadline == MS_NEVER)
         return false;
     e->deadline = deadline;
     return true;

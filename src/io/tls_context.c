@@ -64,7 +64,6 @@ static int set_basics(const struct making *m)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE
                           | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_timeout(ctx, (long)(m->tls->session_timeout / 1000));
     /* Without tickets 1.3 would send ids of sessions that are kept nowhere. */
     if (!m->tls->session_tickets && SSL_CTX_set_num_tickets(ctx, 0) != 1)
         return refuse(m, NULL, "SSL_CTX_set_num_tickets()");

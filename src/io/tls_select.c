@@ -111,6 +111,21 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
+/*
+ * SSL_CTX_set_cert_cb(): a session begins. OpenSSL gives it the time of the context that the
+ * connection began with, whatever host has been chosen since.
+ */
+static int on_session(SSL *ssl, void *arg)
+{
+    const struct tls_context *c = tls_of(ssl)->server->tls;
+    SSL_SESSION *session = SSL_get_session(ssl);
+
+    (void)arg;
+    AN(session != NULL);
+    SSL_SESSION_set_timeout(session, (long)(c->conf->session_timeout / 1000));
+    return 1;
+}
+
 /* SSL_CTX_alpn_select_cb_func */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                    const unsigned char *in, unsigned in_size, void *arg)
@@ -184,6 +199,7 @@ void tls_set_callbacks(SSL_CTX *ctx)
 {
     AN(ctx != NULL);
     SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
+    SSL_CTX_set_cert_cb(ctx, on_session, NULL);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
 }

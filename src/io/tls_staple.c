@@ -125,13 +125,12 @@ static int check_signature(const struct tls_pair *p, OCSP_BASICRESP *basic, X509
 }
 
 /* What a response says of the certificate. *when gets its times. 0, or -1 with why. */
-static int judge(const struct tls_pair *p, OCSP_BASICRESP *basic, OCSP_CERTID *id,
-                 struct tls_staple *when, char *why, size_t size)
+static int judge(OCSP_BASICRESP *basic, OCSP_CERTID *id, struct tls_staple *when, char *why,
+                 size_t size)
 {
     ASN1_GENERALIZEDTIME *from = NULL, *until = NULL;
     int status, reason;
 
-    (void)p;
     if (OCSP_resp_find_status(basic, id, &status, &reason, NULL, &from, &until) != 1) {
         snprintf(why, size, "it does not speak of this certificate");
         return -1;
@@ -171,7 +170,7 @@ static int check_response(const struct tls_pair *p, OCSP_RESPONSE *response, X50
     if (!basic || check_signature(p, basic, issuer))
         snprintf(why, size, "its signature cannot be verified: %s", tls_reason());
     else
-        result = judge(p, basic, id, staple, why, size);
+        result = judge(basic, id, staple, why, size);
     OCSP_CERTID_free(id);
     OCSP_BASICRESP_free(basic);
     return result;

@@ -226,6 +226,28 @@ static void test_leap(void)
     CU_ASSERT_EQUAL(timed[1].fired, 2);
 }
 
+/* The same deadline again, or another one of its slot, is a store; an earlier one is not. */
+static void test_same_slot(void)
+{
+    struct wheel_entry *e = &timed[0].entry;
+    const ms_t slot = 5000 + 3 * WHEEL_TICK;
+
+    begin(5000);
+    CU_ASSERT_FALSE(wheel_move(e, slot - 50));
+    set(0, slot - 50);
+    CU_ASSERT(wheel_move(e, slot - 50));
+    CU_ASSERT(wheel_move(e, slot - WHEEL_TICK + 1) && e->deadline == slot - WHEEL_TICK + 1);
+    CU_ASSERT_FALSE(wheel_move(e, slot - WHEEL_TICK));
+    CU_ASSERT(wheel_move(e, slot));
+    turn(slot - 1 - now);
+    CU_ASSERT_FALSE(wheel_idle(&wheel));
+    timed[0].set = slot;
+    turn(1);
+    CU_ASSERT(timed[0].fired == 1 && wheel_idle(&wheel));
+    CU_ASSERT_FALSE(wheel_move(e, slot));
+    check_times();
+}
+
 CU_TestInfo wheel_tests[] = {
     { "one deadline", test_one },
     { "moved deadlines", test_moved },
@@ -233,5 +255,6 @@ CU_TestInfo wheel_tests[] = {
     { "a crowd", test_crowd },
     { "a year", test_year },
     { "leaps", test_leap },
+    { "the same slot", test_same_slot },
     CU_TEST_INFO_NULL
 };

@@ -611,6 +611,27 @@ static void test_resumption(void)
     config_free(&later);
 }
 
+/* Each virtual host says how long its sessions last, also one that is not the address's first. */
+static void test_timeouts(void)
+{
+    struct config *config = load(
+        "ssl_certificate @ec.crt; ssl_certificate_key @ec.key;"
+        "server { listen 8443 ssl; server_name one.example; ssl_session_timeout 1d; }"
+        "server { listen 8443 ssl; server_name two.example; ssl_session_timeout 5m; }");
+
+    for (int v = 0; v < 2; v++) {
+        in_12 = v;
+        session = NULL;
+        connect_as(config, "one.example");
+        CU_ASSERT_EQUAL(SSL_SESSION_get_ticket_lifetime_hint(session), 86400);
+        connect_as(config, "two.example");
+        CU_ASSERT_EQUAL(SSL_SESSION_get_ticket_lifetime_hint(session), 300);
+        SSL_SESSION_free(session);
+        session = NULL;
+    }
+    config_free(&config);
+}
+
 /* Without tickets no session is resumed. */
 static void test_no_tickets(void)
 {
@@ -751,7 +772,8 @@ int main(void)
         { "broken answer", test_broken_answer }, CU_TEST_INFO_NULL
     };
     CU_TestInfo sessions[] = {
-        { "tickets", test_resumption }, { "no tickets", test_no_tickets }, CU_TEST_INFO_NULL
+        { "tickets", test_resumption }, { "timeouts", test_timeouts },
+        { "no tickets", test_no_tickets }, CU_TEST_INFO_NULL
     };
     CU_SuiteInfo suites[] = {
         { "handshake", tlsrig_begin, tlsrig_end, NULL, NULL, handshakes },
