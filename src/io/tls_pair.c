@@ -365,6 +365,7 @@ void tls_pair_issuer(const struct tls_pair *p, char *text, size_t size)
 /* How a packed pair begins. Pieces follow, each behind its size: key, certificates, response. */
 struct packed {
     uint32_t context, number, certificates;
+    uint32_t zero;                 /* in place of padding, which would be bytes of the stack */
     int64_t from, until;
 };
 
