@@ -241,7 +241,7 @@ static void test_modules(void)
 static void test_many(void)
 {
     static struct slv_module modules[40];
-    static char names[40][8];
+    static char names[40][16];
     struct bench b;
 
     bench_open(&b);
