@@ -228,7 +228,7 @@ static bool write_some(struct session *s, size_t *left)
     }
     conn_sent(s->c, (size_t)n, loop_now(s->host->loop));
     *left -= (size_t)n < *left ? (size_t)n : *left;
-    return (size_t)n == wanted && *left > 0;
+    return (size_t)n >= wanted && *left > 0;
 }
 
 /* tcp_nodelay off. */

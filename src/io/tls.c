@@ -363,13 +363,11 @@ ssize_t tls_put(struct tls *t, const struct iovec *iov, size_t count)
     AN(t->stage == TLS_OPEN);
     for (size_t i = 0; i < count; i++)
         total += iov[i].iov_len;
-    if (total > TLS_BATCH)
-        total = TLS_BATCH;
     if (now - t->wrote >= IDLE_PAUSE)
         t->flight = 0;
     t->wrote = now;
     forget_errors();
-    while (put < total) {
+    while (put < total && put < TLS_BATCH) {
         size_t size = record_size(t, total - put);
 
         while (done == iov[at].iov_len) {

@@ -38,7 +38,8 @@ struct channel {
 
 struct transport {
     const char *name;
-    size_t batch;                  /* bytes that one writev or sendfile moves, at most */
+    size_t batch;                  /* one writev or sendfile moves that many bytes, or all, unless
+                                      the socket takes no more */
     ssize_t (*read)(struct channel *ch, void *buf, size_t size);
     ssize_t (*writev)(struct channel *ch, const struct iovec *iov, size_t count, bool more);
     ssize_t (*sendfile)(struct channel *ch, int file, off_t offset, size_t size);
