@@ -160,6 +160,7 @@ static void test_right(void)
         PAIR "ssl_ecdh_curve X25519:prime256v1;" LISTEN,
         PAIR "ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;"
              "ssl_conf_command Options -SessionTicket;" LISTEN,
+        PAIR "ssl_conf_command Options KTLS;" LISTEN,
         PAIR "ssl_session_cache builtin:1000 shared:SSL:10m; ssl_session_timeout 1d;" LISTEN,
         PAIR "ssl_session_cache off; ssl_session_tickets off;" LISTEN,
         PAIR "ssl_session_ticket_key @key48; ssl_session_ticket_key @key80;" LISTEN,
