@@ -101,6 +101,10 @@ ssize_t tls_put(struct tls *t, const struct iovec *iov, size_t count);
 /* close_notify into tls_worker.out, if one is due. */
 void tls_goodbye(struct tls *t);
 
+/* Logs that a connection came to nothing. */
+void tls_log_failure(struct tls *t, const struct conn *c, const char *what, const char *reason,
+                     const char *when);
+
 /* ---- tls_select.c --------------------------------------------------------------------------- */
 
 /* Sets the callbacks of a context: which host is asked for, which protocol, tickets. */

@@ -1,17 +1,16 @@
 /*
  * relay_redis.c - the process that joins the hub to a Redis server.
  *
- * Connections are made by blocking calls with a limit, because until there is one there is nothing
- * else to do. Then one connection sends letters, and one waits for what is new in the log.
+ * One connection sends letters, and one waits for what is new in the log.
  */
 #include "proc/relay.h"
 
 #include "base/check.h"
 #include "core/hub_outbox.h"
 #include "proc/clock.h"
+#include "proc/redis.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -23,7 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONNECT_WITHIN 2000        /* ms, for each step of making a connection */
 #define ANSWER_WITHIN 5000         /* ms, for a letter, and for a word beyond READ_WAITS */
 #define READ_WAITS 3000            /* ms that the server lets us wait for news */
 #define READ_COUNT "128"           /* messages at a time */
@@ -148,88 +146,17 @@ static void lose(struct relay *r, const char *why)
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
-/* A command with its answer, while connections are made; NULL: why says what is wrong. */
-static redisReply *ask(redisContext *c, const char **why, int argc, const char **argv)
-{
-    redisReply *reply = redisCommandArgv(c, argc, argv, NULL);
-    static char text[200];
-
-    if (!reply) {
-        snprintf(text, sizeof text, "%s", c->errstr[0] ? c->errstr : "no answer");
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        snprintf(text, sizeof text, "%s: %s", argv[0], reply->str);
-        freeReplyObject(reply);
-        reply = NULL;
-    }
-    if (!reply)
-        *why = text;
-    return reply;
-}
-
-/* Says who we are, and which database is meant. False: why says what is wrong. */
-static bool introduce(const struct relay *r, redisContext *c, const char **why)
-{
-    const struct hub_backend *b = r->conf;
-    char number[24];
-    redisReply *reply;
-
-    if (b->password.n) {
-        const char *named[] = { "AUTH", b->user.p, b->password.p };
-        const char *plain[] = { "AUTH", b->password.p };
-
-        reply = b->user.n ? ask(c, why, 3, named) : ask(c, why, 2, plain);
-        if (!reply)
-            return false;
-        freeReplyObject(reply);
-    }
-    if (b->database) {
-        const char *select[] = { "SELECT", number };
-
-        snprintf(number, sizeof number, "%u", b->database);
-        reply = ask(c, why, 2, select);
-        if (!reply)
-            return false;
-        freeReplyObject(reply);
-    }
-    return true;
-}
-
-/* Opens a connection. NULL: why says what is wrong. */
-static redisContext *connect_to(const struct relay *r, const char **why)
-{
-    struct timeval limit = { CONNECT_WITHIN / 1000, CONNECT_WITHIN % 1000 * 1000 };
-    redisContext *c = r->conf->path.n
-        ? redisConnectUnixWithTimeout(r->conf->path.p, limit)
-        : redisConnectWithTimeout(r->conf->host.p, (int)r->conf->port, limit);
-    static char text[160];
-
-    AN(c != NULL);
-    if (c->err) {
-        snprintf(text, sizeof text, "%s", c->errstr);
-        *why = text;
-    } else if (redisSetTimeout(c, limit) == REDIS_OK && introduce(r, c, why)) {
-        return c;
-    }
-    redisFree(c);
-    return NULL;
-}
-
-/* From now on its calls do not block. */
-static void unblock(redisContext *c)
-{
-    fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
-    c->flags &= ~REDIS_BLOCK;
-}
-
 /* Leaves the script with the server. */
 static bool load_script(struct relay *r, const char **why)
 {
     const char *load[] = { "SCRIPT", "LOAD", script };
-    redisReply *reply = ask(r->sender, why, 3, load);
+    redisReply *reply = redis_ask(r->sender, why, 3, load);
     bool good = reply && reply->type == REDIS_REPLY_STRING && reply->len == 40;
 
     if (good)
         memcpy(r->sha, reply->str, 41);
+    else if (reply)
+        *why = "it does not answer to SCRIPT LOAD as Redis does";
     if (reply)
         freeReplyObject(reply);
     return good;
@@ -257,7 +184,7 @@ static uint64_t parse_entry(const char *text, int64_t *ms)
 static bool check_log(struct relay *r, const char **why)
 {
     const char *last[] = { "XREVRANGE", r->log, "+", "-", "COUNT", "1" };
-    redisReply *reply = ask(r->sender, why, 6, last);
+    redisReply *reply = redis_ask(r->sender, why, 6, last);
     uint64_t cursor = hub_cursor(r->hub, r->server), end = 0;
     int64_t ms;
 
@@ -293,14 +220,14 @@ static void link_up(struct relay *r)
 {
     const char *why = "no answer";
 
-    r->sender = connect_to(r, &why);
-    r->reader = r->sender ? connect_to(r, &why) : NULL;
+    r->sender = redis_open(r->conf, &why);
+    r->reader = r->sender ? redis_open(r->conf, &why) : NULL;
     if (!r->reader || !load_script(r, &why) || !check_log(r, &why)) {
         lose(r, why);
         return;
     }
-    unblock(r->sender);
-    unblock(r->reader);
+    redis_unblock(r->sender);
+    redis_unblock(r->reader);
     r->heard = clock_now();
     r->retry_pause = RETRY_FIRST;
     r->complained = false;

@@ -24,6 +24,12 @@ uint64_t hub_say(struct hub *h, const char *channel, const char *text,
 /* Subscribes; the test fails where that does. */
 struct hub_place hub_listen(struct hub *h, const char *channel, uint64_t after);
 
+/*
+ * Runs work(h) in a process that kills itself at a step. True: it did; false: it had fewer steps
+ * and went to its end.
+ */
+bool hub_killed_at(struct hub *h, unsigned long step, void (*work)(struct hub *h));
+
 extern const struct hub_bounds hub_unbounded;
 extern const struct slv_hub_most hub_any;
 

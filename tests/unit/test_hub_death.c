@@ -25,11 +25,7 @@ static void count_down(void *arg)
         kill(getpid(), SIGKILL);
 }
 
-/*
- * Runs work(h) in a process that kills itself at a step. True: it did; false: it had fewer steps
- * and went to its end.
- */
-static bool killed_at(struct hub *h, unsigned long step, void (*work)(struct hub *h))
+bool hub_killed_at(struct hub *h, unsigned long step, void (*work)(struct hub *h))
 {
     int status;
     pid_t pid = fork();
@@ -129,7 +125,7 @@ static unsigned long kill_everywhere(struct hub *h, void (*work)(struct hub *h))
     struct hub_place place = hub_listen(h, "c", SLV_HUB_NOW);
     unsigned long step = 1;
 
-    while (killed_at(h, step, work)) {
+    while (hub_killed_at(h, step, work)) {
         look(h, &place, step, 1);
         step++;
         CU_ASSERT_FATAL(step < 20000);
@@ -176,7 +172,7 @@ static void test_kill_maker(void)
     for (int round = 0; round < 4; round++) {
         unsigned long step = 1;
 
-        while (killed_at(h, step, publish_new)) {
+        while (hub_killed_at(h, step, publish_new)) {
             look(h, &place, step++, 0);
             /* What has been published there gets old, so that its channel can be had. */
             hub_each(h, &(struct hub_bounds){ .age = 1 }, 1000, pass_over, NULL);
@@ -215,7 +211,7 @@ static void test_kill_subscriber(void)
         struct hub_place place;
         uint64_t news = 0;
 
-        killed = killed_at(h, step, listen_once);
+        killed = hub_killed_at(h, step, listen_once);
         hub_left(h, 2);
         hub_take_news(h, note, &news);
         SUITE_CHECK(hub_flaw(h) == NULL, "step %lu: %s", step, hub_flaw(h));
@@ -236,14 +232,14 @@ static void test_kill_repairer(void)
     struct hub_place place = hub_listen(h, "c", SLV_HUB_NOW);
     unsigned long total = 0;
 
-    for (unsigned long first = 1; killed_at(h, first, publish_short); first++) {
+    for (unsigned long first = 1; hub_killed_at(h, first, publish_short); first++) {
         unsigned long step = 1;
 
         /* Each round leaves a fresh death behind for the repairer to find. */
-        while (killed_at(h, step, sit_down)) {
+        while (hub_killed_at(h, step, sit_down)) {
             step++;
             total++;
-            killed_at(h, first, publish_short);
+            hub_killed_at(h, first, publish_short);
         }
         look(h, &place, first, 1000);
     }

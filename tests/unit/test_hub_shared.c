@@ -9,11 +9,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* A small hub with an outbox, in seat 0 of 4; the server is there. */
@@ -138,35 +136,23 @@ static void test_hole(void)
     hub_free(&h);
 }
 
-static unsigned long steps_left;
 static uint64_t next_id;
 
-/* hub_trace(): counts down to the end. */
-static void count_down(void *arg)
+/* The process places a message. */
+static void place_words(struct hub *h)
 {
-    (void)arg;
-    if (--steps_left == 0)
-        kill(getpid(), SIGKILL);
+    if (put(h, "c", next_id, "dying words") != SLV_HUB_OK)
+        _exit(1);
 }
 
-/* A process that places a message, or puts one into the outbox, is killed at a step. */
-static bool killed_at(struct hub *h, unsigned long step, bool places)
+/* The process puts one into the outbox. */
+static void post_words(struct hub *h)
 {
     struct slv_hub_post post = { .channel = STR("c"), .data = STR("dying words") };
     uint64_t number;
-    int status;
-    pid_t pid = fork();
 
-    CU_ASSERT_FATAL(pid >= 0);
-    if (pid == 0) {
-        steps_left = step;
-        hub_trace(h, count_down, NULL);
-        _exit((places ? put(h, "c", next_id, "dying words")
-                      : hub_outbox_put(h, &post, 0, &number)) == SLV_HUB_OK ? 0 : 1);
-    }
-    CU_ASSERT_FATAL(waitpid(pid, &status, 0) == pid);
-    CU_ASSERT_FATAL(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : status == 0);
-    return WIFSIGNALED(status);
+    if (hub_outbox_put(h, &post, 0, &number) != SLV_HUB_OK)
+        _exit(1);
 }
 
 /* The relay is killed at every step of placing, with and without holes; then it places again. */
@@ -179,7 +165,7 @@ static void test_kill_placing(void)
 
     next_id = 100;
     for (int round = 0; round < 60; round++) {
-        bool died = killed_at(h, step, true);
+        bool died = hub_killed_at(h, step, place_words);
         enum slv_hub_read got;
 
         SUITE_CHECK(hub_flaw(h) == NULL, "step %lu: %s", step, hub_flaw(h));
@@ -254,7 +240,7 @@ static void test_kill_letter(void)
     for (int round = 0; round < 200; round++, step = died ? step + 1 : 1) {
         unsigned n = 0;
 
-        died = killed_at(h, step, false);
+        died = hub_killed_at(h, step, post_words);
         CU_ASSERT_FATAL(hub_outbox_put(h, &post, 0, &number) == SLV_HUB_OK);
         for (at = 0; hub_outbox_next(h, &at, &l); at = 0, n++) {
             SUITE_CHECK(str_eq(l.post.data, STR("alive"))
