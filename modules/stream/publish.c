@@ -31,10 +31,9 @@ static int answer_id(struct slv_request *r, struct str channel, uint64_t id)
 }
 
 /* Says that it has not been, or that nobody knows. */
-static void answer_failure(struct slv_request *r, int status, const char *text)
+static void answer_failure(struct slv_request *r, enum slv_hub_result result, struct str text)
 {
-    slv_header_out(r, STR("Retry-After"), STR("1"));
-    slv_respond_text(r, status, STR("text/plain"), str_of(text));
+    slv_respond_text(r, slv_hub_refused(r, result), STR("text/plain"), text);
 }
 
 /* struct slv_hub_posting: done */
@@ -49,7 +48,7 @@ static void on_done(struct slv_hub_posting *posting, enum slv_hub_result result,
     if (result == SLV_HUB_OK)
         answer_id(p->r, p->channel, id);
     else
-        answer_failure(p->r, 503, "refused\n");
+        answer_failure(p->r, result, STR("refused\n"));
 }
 
 /* struct slv_timer: fire. The message stays where it is, and may be published yet. */
@@ -59,9 +58,7 @@ static void on_late(struct slv_timer *timer)
         ((char *)timer - offsetof(struct publication, timer));
 
     slv_hub_post_forget(&p->posting);
-    slv_log(p->r, SLV_LOG_ERROR, 0, "the server that several machines share does not say within "
-            "publish_timeout what has become of a message");
-    answer_failure(p->r, 504, "not known\n");
+    answer_failure(p->r, SLV_HUB_LATER, STR("not known\n"));
 }
 
 /* The request is over, perhaps because its client has gone. */

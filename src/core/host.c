@@ -175,7 +175,7 @@ void slv_cut(struct slv_request *r)
     struct exchange *x = exchange_of(r);
 
     AN(x->answer == ANSWER_STREAMING);
-    slv_log(r, SLV_LOG_INFO, 0, "client is too slow for its channel, it is cut off");
+    slv_log(r, SLV_LOG_INFO, 0, "client is too slow, it is cut off");
     conn_fail(x->conn, CLOSE_SLOW);
     h1_wake(x);
 }

@@ -186,4 +186,7 @@ struct hub_figures {
 };
 void hub_figures(struct hub *h, struct hub_figures *out);
 
+/* Why something was refused, in words. */
+const char *hub_refusal(enum slv_hub_result result);
+
 #endif

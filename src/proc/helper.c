@@ -123,26 +123,6 @@ static bool read_all(const struct helper *h, char **data, size_t *size)
     }
 }
 
-/* Why the hub has refused a message. */
-static const char *refusal(enum slv_hub_result result)
-{
-    switch (result) {
-    case SLV_HUB_BAD_NAME:
-        return "the name of the channel is not allowed";
-    case SLV_HUB_BAD_TEXT:
-        return "the name of the event is not allowed";
-    case SLV_HUB_TOO_LARGE:
-        return "the message is larger than an eighth of hub_size";
-    case SLV_HUB_AWAY:
-        return "the server that several machines share is away, or refuses it";
-    case SLV_HUB_LATER:
-        return "the server that several machines share does not answer in time; the message is "
-               "sent when it does";
-    default:
-        return "there is no room in the hub";
-    }
-}
-
 /* Publishes to the hub, or to the server that is shared, and waits for that. */
 static enum slv_hub_result put(const struct helper *h, const struct slv_hub_post *post,
                                uint64_t *id)
@@ -188,7 +168,7 @@ static void publish(const struct helper *h, const char *channel, const char *eve
             tell(h, "print %llu", (unsigned long long)id);
             tell(h, "ok ");
         } else {
-            tell(h, "error %s", refusal(result));
+            tell(h, "error %s", hub_refusal(result));
         }
     }
     free(data);
