@@ -9,7 +9,9 @@
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct str not_found = { NULL, 0 };
 static const char hex_digits[] = "0123456789abcdef";
@@ -52,27 +54,44 @@ static struct str hex(struct arena *arena, const unsigned char *bytes, size_t n)
     return (struct str){ text, 2 * n };
 }
 
-/* $ssl_ciphers: what the client offers; unknown ones as numbers. */
+/* "0xc02b" */
+#define NUMBER_MAX sizeof "0xffff"
+
+/* The name of a cipher; an unknown one has its number, in room. */
+static const char *cipher_name(SSL *ssl, const unsigned char *raw, char room[NUMBER_MAX])
+{
+    const SSL_CIPHER *known = SSL_CIPHER_find(ssl, raw);
+
+    if (known)
+        return SSL_CIPHER_get_name(known);
+    snprintf(room, NUMBER_MAX, "0x%02x%02x", raw[0], raw[1]);
+    return room;
+}
+
+/*
+ * $ssl_ciphers: what the client offers; unknown ones as numbers. A hello has room for many
+ * thousands, so the text is measured first and then written once.
+ */
 static struct str ciphers(SSL *ssl, struct arena *arena)
 {
+    char room[NUMBER_MAX], *text, *end;
     unsigned char *raw;
-    struct str list = not_found;
-    size_t n;
+    size_t n, size = 0;
 
     /* Numbers of two bytes, or three in a hello of SSLv2 form, which nobody sends any more. */
     if (SSL_get0_raw_cipherlist(ssl, NULL) != 2)
         return not_found;
     n = SSL_get0_raw_cipherlist(ssl, &raw);
+    for (size_t i = 0; i + 1 < n; i += 2)
+        size += strlen(cipher_name(ssl, raw + i, room)) + 1;
+    if (!size)
+        return not_found;
+    end = text = arena_alloc(arena, size);
     for (size_t i = 0; i + 1 < n; i += 2) {
-        const SSL_CIPHER *known = SSL_CIPHER_find(ssl, raw + i);
-        const char *glue = list.p ? ":" : "";
-
-        list = known ? arena_printf(arena, "%.*s%s%s", STR_ARG(list), glue,
-                                    SSL_CIPHER_get_name(known))
-                     : arena_printf(arena, "%.*s%s0x%02x%02x", STR_ARG(list), glue, raw[i],
-                                    raw[i + 1]);
+        end = stpcpy(end, cipher_name(ssl, raw + i, room));
+        *end++ = ':';
     }
-    return list;
+    return (struct str){ text, size - 1 };
 }
 
 /* The name of a group. */

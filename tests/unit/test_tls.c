@@ -783,6 +783,7 @@ int main(void)
         { "session", tlsrig_begin, tlsrig_end, NULL, NULL, sessions },
         { "configuration", tlsrig_begin, tlsrig_end, NULL, NULL, tls_conf_tests },
         { "pair", tlsrig_begin, tlsrig_end, NULL, NULL, tls_pair_tests },
+        { "text", NULL, NULL, NULL, NULL, tls_text_tests },
         CU_SUITE_INFO_NULL
     };
 

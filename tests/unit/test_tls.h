@@ -8,5 +8,6 @@
 
 extern CU_TestInfo tls_conf_tests[];
 extern CU_TestInfo tls_pair_tests[];
+extern CU_TestInfo tls_text_tests[];
 
 #endif
