@@ -9,6 +9,9 @@
 /* Random, so that no data will have it in a line; a client reads it from Content-Type anyway. */
 #define BOUNDARY "slv-hC5x0tNqYw7"
 
+/* Messages that leave nothing to send, in one turn; then other connections have theirs. */
+#define SKIPS_MAX 64
+
 struct events {
     struct slv_source source;      /* first, see there */
     unsigned magic;
@@ -145,7 +148,7 @@ static void pull(struct slv_source *source, struct slv_request *r)
     struct events *e = events_of(source);
     uint64_t before = slv_hub_position(&e->subscriber);
     struct slv_hub_message m;
-    enum slv_hub_read got;
+    enum slv_hub_read got = SLV_HUB_NOTHING;
 
     (void)r;
     e->woken = false;
@@ -158,12 +161,17 @@ static void pull(struct slv_source *source, struct slv_request *r)
         end(e);
         return;
     }
-    do {
+    for (int i = 0; i < SKIPS_MAX; i++) {
         before = slv_hub_position(&e->subscriber);
         got = slv_hub_next(&e->subscriber, &m);
-    } while ((got == SLV_HUB_MESSAGE && !pass_on(e, &m))
-             || (got == SLV_HUB_GAP && !tell_gap(e, before)));
-    if (got == SLV_HUB_NOTHING && e->beat) {
+        if (got == SLV_HUB_NOTHING)
+            break;
+        if (got == SLV_HUB_MESSAGE ? pass_on(e, &m) : tell_gap(e, before))
+            return;
+    }
+    if (got != SLV_HUB_NOTHING) {
+        slv_wake(e->r);
+    } else if (e->beat) {
         e->beat = false;
         say(e, ":\n\n", 3);
     }
