@@ -206,7 +206,6 @@ static void news(struct slv_hub_subscriber *s)
         return;
     }
     e->woken = true;
-    slv_wake(e->r);
 }
 
 /* The events of a clock. */

@@ -83,15 +83,6 @@ int channel_parse(struct slv_conf *cf, struct channel_endpoint *c)
 
 /* ---- Listening ------------------------------------------------------------------------------- */
 
-/* struct slv_hub_subscriber: news */
-static void news(struct slv_hub_subscriber *s)
-{
-    struct listener *l = listener_of((char *)s - offsetof(struct listener, subscriber));
-
-    if (l->ws)
-        ws_wake(l->ws);
-}
-
 int channel_join(struct slv_request *r, const struct channel_endpoint *c, struct listener **made)
 {
     struct str name = slv_template_text(r, c->name), after = { NULL, 0 };
@@ -108,7 +99,6 @@ int channel_join(struct slv_request *r, const struct channel_endpoint *c, struct
         abort();
     l->magic = LISTENER_MAGIC;
     l->endpoint = c;
-    l->subscriber.news = news;
     l->size = (uint8_t)name.n;
     memcpy(l->name, name.p, name.n);
     if (r->args.n)

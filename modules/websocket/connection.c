@@ -272,11 +272,6 @@ int ws_send_turn(struct slv_ws *head, const void *frames, size_t n)
     return 0;
 }
 
-void ws_wake(struct slv_ws *head)
-{
-    slv_tunnel_wake(ws_of(head)->tunnel);
-}
-
 int ws_send_back(struct slv_ws *head, enum slv_ws_kind kind, char *data, size_t n)
 {
     struct ws *ws = ws_of(head);

@@ -48,9 +48,6 @@ struct slv_request *ws_request(const struct slv_ws *ws);
 
 /* ---- Beyond struct slv_ws_api: for endpoints of this module --------------------------------- */
 
-/* Asks for a turn: on_room will be called. At any time while the connection is open. */
-void ws_wake(struct slv_ws *ws);
-
 /* As slv_ws_send_prepared(), for frames that stay where they are until the turn ends. */
 int ws_send_turn(struct slv_ws *ws, const void *frames, size_t n);
 

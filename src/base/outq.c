@@ -10,20 +10,34 @@
 #include <string.h>
 
 /*
- * Rings of the usual size are kept for the next connection, so that a warm worker allocates
- * nothing; an idle connection has none.
+ * Rings of the usual two sizes are kept for the next connection, so that a warm worker allocates
+ * nothing; an idle connection has none. The small one has room for an answer, and so little of it
+ * that a hundred connections which are written to one after the other find theirs in the
+ * processor's cache. The large one is for pipelined answers.
  */
-#define RING_SIZE 64
-#define RINGS_KEPT 64
+#define SMALL 4
+#define LARGE 64
+#define KEPT_MAX 128
 
-static struct outq_span *kept[RINGS_KEPT];
-static size_t kept_count;
+static struct shelf {
+    uint32_t size;                 /* of its rings, in spans */
+    uint32_t count;
+    struct outq_span *kept[KEPT_MAX];
+} small = { .size = SMALL }, large = { .size = LARGE };
 
-/* Gives a ring back, to the shelf or to the heap. */
+/* A ring off a shelf, or from the heap. */
+static struct outq_span *ring_new(struct shelf *s)
+{
+    return s->count ? s->kept[--s->count] : mem_resize(NULL, s->size, sizeof(struct outq_span));
+}
+
+/* Gives a ring back, to its shelf or to the heap. */
 static void ring_free(struct outq_span *ring, uint32_t size)
 {
-    if (size == RING_SIZE && kept_count < RINGS_KEPT)
-        kept[kept_count++] = ring;
+    struct shelf *s = size == SMALL ? &small : &large;
+
+    if (size == s->size && s->count < KEPT_MAX)
+        s->kept[s->count++] = ring;
     else
         free(ring);
 }
@@ -37,14 +51,14 @@ static void end(struct outq *q)
     q->size = q->first = 0;
 }
 
-/* Doubles the ring. Apart from its caller, which is left with a few stores. */
-static __attribute__((noinline, cold)) void grow(struct outq *q)
+/* Takes a larger ring. Apart from its caller, which is left with a few stores. */
+static __attribute__((noinline)) void grow(struct outq *q)
 {
-    uint32_t size = q->size * 2;
+    uint32_t size = q->size < LARGE ? LARGE : q->size * 2;
     struct outq_span *ring;
 
     AN(size > q->size);
-    ring = mem_resize(NULL, size, sizeof *ring);
+    ring = size == LARGE ? ring_new(&large) : mem_resize(NULL, size, sizeof *ring);
     for (uint32_t i = 0; i < q->count; i++)
         ring[i] = q->spans[(q->first + i) & (q->size - 1)];
     ring_free(q->spans, q->size);
@@ -53,11 +67,11 @@ static __attribute__((noinline, cold)) void grow(struct outq *q)
     q->first = 0;
 }
 
-/* Takes the first ring, off the shelf or from the heap. */
+/* Takes the first ring. */
 static void begin(struct outq *q)
 {
-    q->spans = kept_count ? kept[--kept_count] : mem_resize(NULL, RING_SIZE, sizeof *q->spans);
-    q->size = RING_SIZE;
+    q->spans = ring_new(&small);
+    q->size = SMALL;
 }
 
 /* Room for one more span at the end. */

@@ -229,6 +229,12 @@ void conn_wake(struct conn *c)
         c->driver->wake(c->driver_arg);
 }
 
+void conn_turns(struct conn *const *all, size_t n)
+{
+    if (n && all[0]->driver)
+        all[0]->driver->turns(all, n);
+}
+
 const struct addr *conn_local(struct conn *c)
 {
     CHECK_OBJ(c, CONN_MAGIC);

@@ -104,6 +104,7 @@ struct conn_limits {
 /* What a connection may ask of whoever moves its bytes; arg is c->driver_arg. */
 struct conn_driver {
     void (*wake)(void *arg);       /* a turn is wanted */
+    void (*turns)(struct conn *const *all, size_t n); /* see conn_turns() */
     void (*find_local)(struct conn *c, void *arg); /* fill c->local; may be NULL */
     /* Something about the encryption, in the arena or a constant; .p NULL: there is no such. */
     struct str (*tls_text)(void *arg, enum tls_text what, struct arena *arena);
@@ -125,11 +126,14 @@ struct conn {
     uint16_t refuse_with;          /* the status for all its requests: 495 … 497; 0: none */
     const struct adapter *adapter;
     void *state;
-    char *in;                      /* bytes kept for the next feed; NULL mostly */
+    const struct conn_driver *driver; /* NULL: none, as in some tests */
+    void *driver_arg;
     struct outq out;
     ms_t last_write;               /* when bytes last left, or began to wait */
-    ms_t linger_until;
     const struct conn_limits *limits; /* the adapter keeps them up to date; never NULL */
+    char *in;                      /* bytes kept for the next feed; NULL mostly */
+    /* Up to here a turn in which nothing special happens needs it. */
+    ms_t linger_until;
     /* For logs and access rules; set by the driver after conn_new(). */
     uint64_t number;
     ms_t opened;
@@ -138,8 +142,6 @@ struct conn {
     struct proxied *proxied;       /* what a PROXY header named, owned; NULL: nobody */
     const void *listen;            /* struct listen_addr */
     const void *tls;               /* encrypted, and this struct server was asked for; or NULL */
-    const struct conn_driver *driver; /* NULL: none, as in some tests */
-    void *driver_arg;
 };
 
 /* Takes the adapter's state. */
@@ -193,6 +195,14 @@ void conn_woken(struct conn *c, ms_t now);
 
 /* Asks the driver for a turn. */
 void conn_wake(struct conn *c);
+
+#define CONN_TURNS_MAX 128
+
+/*
+ * For those who wake many connections of one driver, CONN_TURNS_MAX at most: their turns, now, and
+ * never while one is being taken. Afterwards any of them may be gone. One may be named twice.
+ */
+void conn_turns(struct conn *const *all, size_t n);
 
 /* The end of a turn. */
 void conn_settle(struct conn *c);

@@ -159,8 +159,12 @@ enum slv_hub_result hub_join(struct hub *h, struct str name, uint64_t after, uin
                              int64_t now, struct hub_place *place);
 void hub_leave(struct hub *h, const struct hub_place *place);
 
-/* Reads what is behind a place, and moves it on. Pins what it gives. */
-enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hub_message *m);
+/*
+ * Reads what is behind a place, and moves it on. Pins what it gives. *last: there is nothing behind
+ * that; last may be NULL.
+ */
+enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hub_message *m,
+                           bool *last);
 
 /* Bytes behind a place. */
 uint64_t hub_lag(struct hub *h, const struct hub_place *place);

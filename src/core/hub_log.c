@@ -417,7 +417,8 @@ static bool has_next(const struct hub *h, const struct hub_channel *c, struct hu
     return place->id != c->last_id && !is_ahead(h, c, place->id);
 }
 
-enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hub_message *m)
+enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hub_message *m,
+                           bool *last)
 {
     enum slv_hub_read result = SLV_HUB_NOTHING;
     const struct hub_channel *c;
@@ -443,6 +444,8 @@ enum slv_hub_read hub_next(struct hub *h, struct hub_place *place, struct slv_hu
             result = SLV_HUB_GAP;
         }
     }
+    if (last)
+        *last = result == SLV_HUB_NOTHING || place->id == c->last_id;
     hub_unlock(h);
     return result;
 }

@@ -6,6 +6,7 @@
 #include <selvage/module.h>
 
 #include "base/check.h"
+#include "http/exchange.h"
 
 /*
  * The number by which a client is counted: of IPv6 the half that tells customers apart, of IPv4
@@ -27,6 +28,7 @@ static uint64_t client_number(const struct slv_request *r)
 enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s, const struct slv_request *r,
                                       struct str channel, uint64_t after, struct slv_hub_most most)
 {
+    s->connection = r ? exchange_of(r)->conn : NULL;
     return hub_subscribe(s, channel, after, client_number(r), most);
 }
 

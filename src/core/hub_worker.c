@@ -6,16 +6,17 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "conn/conn.h"
 #include "core/hub_outbox.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 /*
- * Subscribers woken in one turn of the loop, so that others have theirs in between: so few that
- * what was touched of their connections is in the processor's cache still when each has its turn.
+ * Subscribers woken in one turn of the loop, so that others have theirs in between; and so few that
+ * what was touched of their connections is in the processor's cache still when each is written to.
  */
-#define WAKE_MAX 64
+#define WAKE_MAX CONN_TURNS_MAX
 
 /* Readings remembered within a turn; a power of two. */
 #define READINGS 64
@@ -36,6 +37,7 @@ struct reading {
     uint64_t turn;
     struct hub_place from, to;
     enum slv_hub_read result;
+    bool last;                     /* there was nothing behind it */
     struct slv_hub_message message;
 };
 
@@ -152,8 +154,21 @@ static void tell_postings(void)
     }
 }
 
+/* Tells a subscriber, and returns its connection, if it has one. */
+static struct conn *wake(struct slv_hub_subscriber *s)
+{
+    struct conn *c = s->connection;
+
+    s->current = false;
+    if (s->news)
+        s->news(s);
+    return c;
+}
+
 void hub_woken(void *arg)
 {
+    struct conn *woken[WAKE_MAX];
+    size_t count = 0;
     unsigned left = WAKE_MAX;
 
     AN(arg == hub);
@@ -169,11 +184,11 @@ void hub_woken(void *arg)
         }
         list_remove(at);
         list_add(&l->idle, at);
-        struct slv_hub_subscriber *s = LIST_ITEM(at, struct slv_hub_subscriber, links);
-
-        s->news(s);
+        woken[count] = wake(LIST_ITEM(at, struct slv_hub_subscriber, links));
+        count += woken[count] != NULL;
         left--;
     }
+    conn_turns(woken, count);
     if (!list_empty(&rousing))
         hub_wake_again(hub);
 }
@@ -255,7 +270,7 @@ enum slv_hub_result hub_subscribe(struct slv_hub_subscriber *s, struct str chann
 {
     enum slv_hub_result result = SLV_HUB_OFF;
 
-    AN(s->news != NULL && !is_entered(s));
+    AN((s->news || s->connection) && !is_entered(s));
     if (hub)
         result = hub_join(hub, channel, after, client, most, bounds, now(), place_of(s));
     metrics_add(result == SLV_HUB_OK ? COUNTER_SUBSCRIBED : COUNTER_SUBSCRIBE_REFUSED, 1);
@@ -263,6 +278,7 @@ enum slv_hub_result hub_subscribe(struct slv_hub_subscriber *s, struct str chann
         return result;
     /* Nobody may have been told of what was published since others last looked in this turn. */
     turn++;
+    s->current = false;
     list_add(&listeners_of(place_of(s)->channel)->idle, link_of(s));
     return SLV_HUB_OK;
 }
@@ -282,11 +298,13 @@ enum slv_hub_read slv_hub_next(struct slv_hub_subscriber *s, struct slv_hub_mess
     struct reading *r = &readings[(place->id ^ place->channel * 7) % READINGS];
 
     AN(is_entered(s));
+    if (s->current)
+        return SLV_HUB_NOTHING;
     /* 0 is more than one place. */
     if (r->turn != turn || r->from.channel != place->channel || r->from.id != place->id
         || (!place->id && r->from.at != place->at)) {
         r->from = r->to = *place;
-        r->result = hub_next(hub, &r->to, &r->message);
+        r->result = hub_next(hub, &r->to, &r->message, &r->last);
         r->turn = turn;
     }
     /* The rest of it is its own. */
@@ -295,6 +313,7 @@ enum slv_hub_read slv_hub_next(struct slv_hub_subscriber *s, struct slv_hub_mess
     place->sum = r->to.sum;
     if (r->result == SLV_HUB_MESSAGE)
         *m = r->message;
+    s->current = r->last;
     return r->result;
 }
 

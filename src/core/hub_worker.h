@@ -15,7 +15,10 @@ void hub_use(struct hub *h, const struct hub_bounds *bounds);
 /* They refuse from now on; there must be no subscriber left. */
 void hub_unuse(void);
 
-/* As slv_hub_subscribe(), for the client of that number; 0: nobody's. */
+/*
+ * As slv_hub_subscribe(), for the client of that number; 0: nobody's. s->connection has been
+ * filled: NULL where there is none.
+ */
 enum slv_hub_result hub_subscribe(struct slv_hub_subscriber *s, struct str channel, uint64_t after,
                                   uint64_t client, struct slv_hub_most most);
 

@@ -8,12 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* In the exchange's arena. */
+/* In the exchange's arena; what a turn needs of the exchange it has itself. */
 struct slv_tunnel {
     unsigned magic;
 #define TUNNEL_MAGIC 0x70e1ad17u
     bool in_turn;                  /* what is queued now leaves without being asked for */
+    bool settled;                  /* the exchange has been packed */
     struct exchange *x;
+    struct conn *conn;
+    const struct slv_protocol *protocol;
+    void *state;                   /* the protocol's */
     char *spent;                   /* until the end of its first turn */
     ms_t now;
 };
@@ -34,7 +38,7 @@ static struct slv_tunnel *enter(void *state, ms_t now)
 static size_t tunnel_feed(void *state, struct conn *c, char *data, size_t n, ms_t now)
 {
     struct slv_tunnel *t = enter(state, now);
-    size_t used = t->x->protocol->feed(t->x->protocol_state, t, data, n);
+    size_t used = t->protocol->feed(t->state, t, data, n);
 
     (void)c;
     AN(used <= n);
@@ -52,7 +56,7 @@ static void tunnel_eof(void *state, struct conn *c, ms_t now)
     if (conn_kept(c))
         return;
     t = enter(state, now);
-    t->x->protocol->eof(t->x->protocol_state, t);
+    t->protocol->eof(t->state, t);
     t->in_turn = false;
 }
 
@@ -62,7 +66,7 @@ static bool tunnel_may_feed(const void *state)
     const struct slv_tunnel *t;
 
     CAST_OBJ(t, state, TUNNEL_MAGIC);
-    return t->x->protocol->may_feed(t->x->protocol_state);
+    return t->protocol->may_feed(t->state);
 }
 
 /* struct adapter: produce */
@@ -70,8 +74,8 @@ static void tunnel_produce(void *state, struct conn *c, ms_t now)
 {
     struct slv_tunnel *t = enter(state, now);
 
-    if (t->x->protocol->produce && !c->closing)
-        t->x->protocol->produce(t->x->protocol_state, t);
+    if (t->protocol->produce && !c->closing)
+        t->protocol->produce(t->state, t);
     t->in_turn = false;
 }
 
@@ -82,7 +86,7 @@ static ms_t tunnel_deadline(const void *state, const struct conn *c)
 
     (void)c;
     CAST_OBJ(t, state, TUNNEL_MAGIC);
-    return t->x->protocol->deadline(t->x->protocol_state);
+    return t->protocol->deadline(t->state);
 }
 
 /* struct adapter: expired */
@@ -91,7 +95,7 @@ static void tunnel_expired(void *state, struct conn *c, ms_t now)
     struct slv_tunnel *t = enter(state, now);
 
     (void)c;
-    t->x->protocol->expired(t->x->protocol_state, t);
+    t->protocol->expired(t->state, t);
     t->in_turn = false;
 }
 
@@ -100,7 +104,7 @@ static void tunnel_drain(void *state, struct conn *c, ms_t now)
 {
     struct slv_tunnel *t = enter(state, now);
 
-    t->x->protocol->drain(t->x->protocol_state, t, c->drain == CONN_DRAIN_NOW);
+    t->protocol->drain(t->state, t, c->drain == CONN_DRAIN_NOW);
     t->in_turn = false;
 }
 
@@ -111,7 +115,10 @@ static void tunnel_settle(void *state, struct conn *c)
 
     (void)c;
     CAST_OBJ(t, state, TUNNEL_MAGIC);
+    if (t->settled)
+        return;
     exchange_settle(t->x);
+    t->settled = true;
     free(t->spent);
     t->spent = NULL;
 }
@@ -131,7 +138,7 @@ static size_t tunnel_describe(const void *state, char *buf, size_t size)
 
     if (!t || t->magic != TUNNEL_MAGIC)
         return 0;
-    n = snprintf(buf, size, "%s behind request: \"%.*s\"", t->x->protocol->name,
+    n = snprintf(buf, size, "%s behind request: \"%.*s\"", t->protocol->name,
                  t->x->req.line.n < 200 ? (int)t->x->req.line.n : 200, t->x->req.line.p);
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
@@ -177,6 +184,9 @@ void tunnel_begin(struct exchange *x, char *spent, ms_t now)
     t = arena_zalloc(&x->arena, sizeof *t);
     t->magic = TUNNEL_MAGIC;
     t->x = x;
+    t->conn = x->conn;
+    t->protocol = x->protocol;
+    t->state = x->protocol_state;
     t->spent = spent;
     x->h1 = NULL;
     conn_upgrade(x->conn, &tunnel_adapter, t);
@@ -195,11 +205,11 @@ void tunnel_begin(struct exchange *x, char *spent, ms_t now)
 static struct outq *queue_of(struct slv_tunnel *t)
 {
     CHECK_OBJ(t, TUNNEL_MAGIC);
-    if (t->x->conn->closing)
+    if (t->conn->closing)
         return NULL;
     if (!t->in_turn)
-        conn_wake(t->x->conn);
-    return &t->x->conn->out;
+        conn_wake(t->conn);
+    return &t->conn->out;
 }
 
 void slv_tunnel_write(struct slv_tunnel *t, const void *data, size_t size)
@@ -232,7 +242,7 @@ void slv_tunnel_write_owned(struct slv_tunnel *t, const void *data, size_t size,
 size_t slv_tunnel_waiting(const struct slv_tunnel *t)
 {
     CHECK_OBJ(t, TUNNEL_MAGIC);
-    return outq_waiting(&t->x->conn->out);
+    return outq_waiting(&t->conn->out);
 }
 
 /* The word of a protocol in the server's own terms. */
@@ -257,23 +267,23 @@ static enum close_reason reason_of(enum slv_end why)
 void slv_tunnel_close(struct slv_tunnel *t, enum slv_end why, bool linger)
 {
     CHECK_OBJ(t, TUNNEL_MAGIC);
-    conn_close(t->x->conn, reason_of(why), linger);
+    conn_close(t->conn, reason_of(why), linger);
     if (!t->in_turn)
-        conn_wake(t->x->conn);
+        conn_wake(t->conn);
 }
 
 void slv_tunnel_abort(struct slv_tunnel *t, enum slv_end why)
 {
     CHECK_OBJ(t, TUNNEL_MAGIC);
-    conn_fail(t->x->conn, reason_of(why));
+    conn_fail(t->conn, reason_of(why));
     if (!t->in_turn)
-        conn_wake(t->x->conn);
+        conn_wake(t->conn);
 }
 
 void slv_tunnel_wake(struct slv_tunnel *t)
 {
     CHECK_OBJ(t, TUNNEL_MAGIC);
-    conn_wake(t->x->conn);
+    conn_wake(t->conn);
 }
 
 int64_t slv_tunnel_now(const struct slv_tunnel *t)

@@ -194,41 +194,56 @@ static ssize_t send_range(struct session *s, const struct outq_span *file)
     return s->channel.transport->writev(&s->channel, &iov, 1, false);
 }
 
-/* Writes what waits. False: the socket takes no more, or the turn's share is used up. */
-static bool write_some(struct session *s, size_t *left)
+/* What came of one attempt to write. */
+struct attempt {
+    size_t wanted;                 /* bytes that would have been all; 0: there was nothing */
+    ssize_t n;                     /* bytes that left; 0: a file has ended too early; -1: error */
+    int error;
+};
+
+/* Writes what waits, once. */
+static struct attempt try_write(struct session *s)
 {
     struct iovec iov[IOV_COUNT];
     const struct outq_span *file;
-    size_t count = conn_output(s->c, iov, IOV_COUNT, &file), wanted = 0;
-    ssize_t n;
+    struct attempt a = { 0 };
+    size_t count;
 
+    if (!conn_has_output(s->c))
+        return a;
+    count = conn_output(s->c, iov, IOV_COUNT, &file);
     if (file) {
-        wanted = file->size < TURN_MAX ? (size_t)file->size : TURN_MAX;
-        n = send_range(s, file);
-        if (n == 0) {
-            /* The file has become shorter than what was announced: only a cut says so. */
-            conn_fail(s->c, CLOSE_HANDLER);
-            return false;
-        }
+        a.wanted = file->size < TURN_MAX ? (size_t)file->size : TURN_MAX;
+        a.n = send_range(s, file);
     } else {
         for (size_t i = 0; i < count; i++)
-            wanted += iov[i].iov_len;
-        n = s->channel.transport->writev(&s->channel, iov, count,
-                                         (s->c->limits->options & CONN_CORK)
-                                         && s->c->out.count > count);
+            a.wanted += iov[i].iov_len;
+        a.n = s->channel.transport->writev(&s->channel, iov, count,
+                                           (s->c->limits->options & CONN_CORK)
+                                           && s->c->out.count > count);
     }
-    if (wanted > s->channel.transport->batch)
-        wanted = s->channel.transport->batch;
-    if (n < 0) {
-        if (errno == ECONNRESET || errno == EPIPE)
-            conn_fail(s->c, CLOSE_ABORTED);
-        else if (errno != EAGAIN && errno != EINTR)
-            conn_fail(s->c, CLOSE_IO);
-        return false;
+    a.error = errno;
+    if (a.wanted > s->channel.transport->batch)
+        a.wanted = s->channel.transport->batch;
+    return a;
+}
+
+/* Notes what came of it. False: the socket takes no more, or the turn's share is used up. */
+static bool note_written(struct session *s, const struct attempt *a, size_t *left)
+{
+    if (a->n > 0) {
+        conn_sent(s->c, (size_t)a->n, loop_now(s->host->loop));
+        *left -= (size_t)a->n < *left ? (size_t)a->n : *left;
+        return (size_t)a->n >= a->wanted && *left > 0;
     }
-    conn_sent(s->c, (size_t)n, loop_now(s->host->loop));
-    *left -= (size_t)n < *left ? (size_t)n : *left;
-    return (size_t)n >= wanted && *left > 0;
+    if (a->n == 0)
+        /* The file has become shorter than what was announced: only a cut says so. */
+        conn_fail(s->c, CLOSE_HANDLER);
+    else if (a->error == ECONNRESET || a->error == EPIPE)
+        conn_fail(s->c, CLOSE_ABORTED);
+    else if (a->error != EAGAIN && a->error != EINTR)
+        conn_fail(s->c, CLOSE_IO);
+    return false;
 }
 
 /* tcp_nodelay off. */
@@ -283,29 +298,28 @@ static ms_t deadline_of(const struct session *s)
     return s->goodbye_by && s->goodbye_by < at ? s->goodbye_by : at;
 }
 
-/* One turn: read, answer, write, and see what comes next. */
-static void take_turn(struct session *s, int events)
+/* Writes what there is, and hears whoever wakes it, until nothing comes of either. */
+static void answer(struct session *s)
 {
-    struct session_host *host = s->host;
+    struct attempt a;
     size_t left = TURN_MAX;
-    unsigned want;
 
-    s->in_turn = true;
-    if (s->preface && (events & EV_READ))
-        read_preface(s);
-    if (!s->preface && (events & EV_READ))
-        fill(s);
-    if (s->channel.unsent)
-        s->channel.transport->flush(&s->channel);
-    apply_nagle(s);
     do {
         if (s->woken) {
             s->woken = false;
-            conn_woken(s->c, loop_now(host->loop));
+            conn_woken(s->c, loop_now(s->host->loop));
         }
-        while (conn_has_output(s->c) && write_some(s, &left))
-            ;
+        do
+            a = try_write(s);
+        while (a.wanted && note_written(s, &a, &left));
     } while (s->woken && left);
+}
+
+/* The end of a turn: what must stay is put in its place, and what comes next is seen to. */
+static void end_turn(struct session *s)
+{
+    unsigned want;
+
     conn_settle(s->c);
     s->in_turn = false;
     want = conn_want(s->c);
@@ -314,19 +328,70 @@ static void take_turn(struct session *s, int events)
     } else if (want & CONN_SHUT) {
         s->channel.transport->shutdown(&s->channel);
         s->goodbye_by = 0;
-        conn_shut(s->c, loop_now(host->loop));
+        conn_shut(s->c, loop_now(s->host->loop));
         want = conn_want(s->c);
     }
     if (want & CONN_CLOSE) {
         session_end(s);
     } else {
         watch(s, want);
-        loop_timer_set(host->loop, &s->timer, deadline_of(s));
+        loop_timer_set(s->host->loop, &s->timer, deadline_of(s));
+    }
+}
+
+/* One turn: read, answer, write, and see what comes next. */
+static void take_turn(struct session *s, int events)
+{
+    s->in_turn = true;
+    if (s->preface && (events & EV_READ))
+        read_preface(s);
+    if (!s->preface && (events & EV_READ))
+        fill(s);
+    if (s->channel.unsent)
+        s->channel.transport->flush(&s->channel);
+    apply_nagle(s);
+    answer(s);
+    end_turn(s);
+}
+
+/*
+ * struct conn_driver: turns. Each part of a turn for all of them: a system call throws what the
+ * processor knows of our code and our memory out of its nearest caches, so between two calls as
+ * little as possible is done.
+ */
+static void take_turns(struct conn *const *all, size_t n)
+{
+    struct session *some[CONN_TURNS_MAX];
+    struct attempt attempts[CONN_TURNS_MAX];
+    size_t count = 0;
+
+    AN(n <= CONN_TURNS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct session *s;
+
+        CAST_OBJ(s, all[i]->driver_arg, SESSION_MAGIC);
+        /* Named before. */
+        if (s->in_turn)
+            continue;
+        s->in_turn = true;
+        s->woken = false;
+        apply_nagle(s);
+        conn_woken(s->c, loop_now(s->host->loop));
+        some[count++] = s;
+    }
+    for (size_t i = 0; i < count; i++)
+        attempts[i] = try_write(some[i]);
+    for (size_t i = 0; i < count; i++) {
+        size_t left = TURN_MAX;
+
+        if (!attempts[i].wanted || note_written(some[i], &attempts[i], &left))
+            answer(some[i]);
+        end_turn(some[i]);
     }
 }
 
 static const struct conn_driver driver = {
-    .wake = on_wake, .find_local = find_local, .tls_text = about_tls
+    .wake = on_wake, .turns = take_turns, .find_local = find_local, .tls_text = about_tls
 };
 
 void session_start(struct session_host *host, int fd, struct tls *tls, struct conn *c)

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /*
- * So many bytes in several spans are sent as one piece: to copy them costs less than what the kernel
- * does for each span. An answer of the usual page with its head is that long.
+ * So many bytes in several spans are sent as one piece: to copy them costs less than what the
+ * kernel does for each span. The usual page with its head is not longer.
  */
 #define GATHER_MAX 4096
 

@@ -98,14 +98,17 @@ struct slv_hub_message {
 SLV_API uint64_t slv_hub_after(struct str text);
 
 /*
- * A subscriber: embedded in a struct of the module's, which fills news and leaves the rest alone.
- * news() says that there may be something to read; it is called out of the blue, outside of the
- * turns of connections, so it should do no more than slv_wake().
+ * A subscriber: embedded in a struct of the module's, which zeroes it, fills news where it wants to
+ * be called, and leaves the rest alone. When there may be something to read, news() is called,
+ * outside of the turns of connections; then the connection of the request has a turn, in which its
+ * source is pulled or its protocol produces. Who is not on a connection needs news().
  */
 struct slv_hub_subscriber {
     void (*news)(struct slv_hub_subscriber *s);
     void *links[2];
     uint64_t place[4];
+    void *connection;
+    bool current;
 };
 
 /* How many subscriptions there may be at a time, those of all workers together; 0: any number. */
@@ -127,7 +130,7 @@ SLV_API enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s,
 SLV_API void slv_hub_unsubscribe(struct slv_hub_subscriber *s);
 
 enum slv_hub_read {
-    SLV_HUB_NOTHING,               /* it has read everything */
+    SLV_HUB_NOTHING,               /* it has read everything, and will be told when there is news */
     SLV_HUB_MESSAGE,
     SLV_HUB_GAP                    /* messages were lost; the next one is the oldest that is left */
 };

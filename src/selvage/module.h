@@ -7,6 +7,8 @@
  *
  * ABI history, newest first. A change that a module built earlier would notice bumps the major
  * number, an addition the minor one.
+ *   2026-11-26  3.0  hub.h: struct slv_hub_subscriber is larger, news() may be missing, and the
+ *                    connection has its turn without slv_wake()
  *   2026-11-26  2.0  hub.h: slv_hub_subscribe() knows the client, struct slv_hub_most,
  *                    slv_hub_refused(), SLV_HUB_CHANNEL_LIMIT, SLV_HUB_CLIENT_LIMIT
  *   2026-11-26  1.4  hub.h: types of messages, slv_hub_post(), slv_hub_post_forget(), SLV_HUB_AWAY.
@@ -36,7 +38,7 @@
 #include <selvage/timer.h>
 #include <selvage/upgrade.h>
 
-#define SLV_ABI_MAJOR 2
+#define SLV_ABI_MAJOR 3
 #define SLV_ABI_MINOR 0
 #define SLV_MODULE_MAGIC 0x53656c76u
 

@@ -111,7 +111,7 @@ static void test_events(void)
         uint64_t id;
 
         CU_ASSERT_FATAL(hub_publish(h, &post, &hub_unbounded, 77, &id) == SLV_HUB_OK);
-        CU_ASSERT_FATAL(hub_next(h, &place, &m) == SLV_HUB_MESSAGE);
+        CU_ASSERT_FATAL(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE);
         SUITE_CHECK(m.id == id && m.time == 77 && m.kind == rows[i].kind, "row %zu", i);
         SUITE_CHECK(str_eq(m.data, rows[i].data) && str_eq(m.event, rows[i].event), "row %zu", i);
         SUITE_CHECK(str_eq(event_rest(&m), str_of(rows[i].sse)), "row %zu: %.*s", i,
@@ -147,7 +147,7 @@ static void test_frames(void)
         uint64_t id;
 
         CU_ASSERT_FATAL(hub_publish(h, &post, &hub_unbounded, 0, &id) == SLV_HUB_OK);
-        CU_ASSERT_FATAL(hub_next(h, &place, &m) == SLV_HUB_MESSAGE);
+        CU_ASSERT_FATAL(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE);
         SUITE_CHECK(m.frame.n == rows[i].head_size + rows[i].n, "%zu", rows[i].n);
         SUITE_CHECK(memcmp(m.frame.p, rows[i].head, rows[i].head_size) == 0, "%zu", rows[i].n);
     }
@@ -198,7 +198,7 @@ static void test_order(void)
     enum slv_hub_result result;
     uint64_t first = 0, id;
 
-    CU_ASSERT(hub_next(h, &a, &m) == SLV_HUB_NOTHING);
+    CU_ASSERT(hub_next(h, &a, &m, NULL) == SLV_HUB_NOTHING);
     for (unsigned i = 0; i < 10; i++) {
         char text[8];
 
@@ -212,15 +212,15 @@ static void test_order(void)
     from = hub_listen(h, "a", first + 6);
     CU_ASSERT(hub_lag(h, &a) == 10 && hub_lag(h, &late) == 10 && hub_lag(h, &from) == 3);
     for (unsigned i = 0; i < 10; i++) {
-        CU_ASSERT(hub_next(h, &a, &m) == SLV_HUB_MESSAGE && m.id == first + i);
+        CU_ASSERT(hub_next(h, &a, &m, NULL) == SLV_HUB_MESSAGE && m.id == first + i);
         CU_ASSERT(m.data.n == 1 && m.data.p[0] == (char)('0' + i));
-        CU_ASSERT(hub_next(h, &late, &m) == SLV_HUB_MESSAGE && m.id == first + i);
+        CU_ASSERT(hub_next(h, &late, &m, NULL) == SLV_HUB_MESSAGE && m.id == first + i);
         if (i > 6)
-            CU_ASSERT(hub_next(h, &from, &m) == SLV_HUB_MESSAGE && m.id == first + i);
+            CU_ASSERT(hub_next(h, &from, &m, NULL) == SLV_HUB_MESSAGE && m.id == first + i);
     }
-    CU_ASSERT(hub_next(h, &a, &m) == SLV_HUB_NOTHING);
-    CU_ASSERT(hub_next(h, &late, &m) == SLV_HUB_NOTHING);
-    CU_ASSERT(hub_next(h, &from, &m) == SLV_HUB_NOTHING);
+    CU_ASSERT(hub_next(h, &a, &m, NULL) == SLV_HUB_NOTHING);
+    CU_ASSERT(hub_next(h, &late, &m, NULL) == SLV_HUB_NOTHING);
+    CU_ASSERT(hub_next(h, &from, &m, NULL) == SLV_HUB_NOTHING);
     CU_ASSERT(hub_lag(h, &a) == 0);
     CU_ASSERT_PTR_NULL(hub_flaw(h));
     hub_free(&h);
@@ -239,17 +239,17 @@ static void test_gap(void)
     for (int i = 0; i < 10; i++)
         CU_ASSERT_FATAL(hub_publish(h, &post, &three, 0, &last) == SLV_HUB_OK);
     place = hub_listen(h, "c", last - 3);
-    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == last - 2);
+    CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE && m.id == last - 2);
     for (unsigned i = 0; i < 3; i++) {
         uint64_t after = i == 0 ? last - 4 : i == 1 ? last + 1 : 5;
 
         place = hub_listen(h, "c", after);
-        CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_GAP);
+        CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_GAP);
         CU_ASSERT(place.id == last - 3);
-        CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == last - 2);
+        CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE && m.id == last - 2);
     }
     place = hub_listen(h, "c", last);
-    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_NOTHING);
+    CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_NOTHING);
     hub_free(&h);
 }
 
@@ -312,7 +312,7 @@ static void test_wrap(void)
         CU_ASSERT_FATAL(hub_publish(h, &post, &hub_unbounded, 0, &id) == SLV_HUB_OK);
         CU_ASSERT(!ids[k] || id == ids[k] + 1);
         ids[k] = id;
-        CU_ASSERT(hub_next(h, &places[k], &m) == SLV_HUB_MESSAGE && m.id == id);
+        CU_ASSERT(hub_next(h, &places[k], &m, NULL) == SLV_HUB_MESSAGE && m.id == id);
         CU_ASSERT(m.data.n == post.data.n);
         hub_rest(h);
         if (i % 500 == 0)
@@ -342,13 +342,13 @@ static void test_overtaken(void)
         first = first ? first : id;
     }
     CU_ASSERT(hub_lag(h, &slow) == 20 * sizeof text);
-    CU_ASSERT(hub_next(h, &slow, &m) == SLV_HUB_MESSAGE && m.id == first);
+    CU_ASSERT(hub_next(h, &slow, &m, NULL) == SLV_HUB_MESSAGE && m.id == first);
     hub_rest(h);
     for (int i = 0; i < 1000; i++)
         CU_ASSERT_FATAL(hub_publish(h, &post, &one, 0, &id) == SLV_HUB_OK);
-    CU_ASSERT(hub_next(h, &slow, &m) == SLV_HUB_GAP);
-    CU_ASSERT(hub_next(h, &slow, &m) == SLV_HUB_MESSAGE && m.id == id);
-    CU_ASSERT(hub_next(h, &slow, &m) == SLV_HUB_NOTHING);
+    CU_ASSERT(hub_next(h, &slow, &m, NULL) == SLV_HUB_GAP);
+    CU_ASSERT(hub_next(h, &slow, &m, NULL) == SLV_HUB_MESSAGE && m.id == id);
+    CU_ASSERT(hub_next(h, &slow, &m, NULL) == SLV_HUB_NOTHING);
     CU_ASSERT_PTR_NULL(hub_flaw(h));
     hub_free(&h);
 }
@@ -366,12 +366,12 @@ static void test_pin(void)
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
     hub_say(h, "c", "the first", &result);
-    CU_ASSERT_FATAL(hub_next(h, &place, &m) == SLV_HUB_MESSAGE);
+    CU_ASSERT_FATAL(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE);
     while (hub_say(h, "c", text, &result))
         n++;
     CU_ASSERT(n > 20 && result == SLV_HUB_FULL);
     CU_ASSERT(str_eq(m.data, STR("the first")));
-    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.data.n == sizeof text - 1);
+    CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE && m.data.n == sizeof text - 1);
     CU_ASSERT(hub_say(h, "c", text, &result) == 0);
     hub_rest(h);
     CU_ASSERT(hub_say(h, "c", text, &result) != 0);
@@ -463,10 +463,10 @@ static void test_no_walk(void)
     CU_ASSERT_FATAL(mprotect(old, size, PROT_NONE) == 0);
     CU_ASSERT(join_within(h, "c", SLV_HUB_ALL, &few, &place) == SLV_HUB_OK);
     CU_ASSERT(hub_lag(h, &place) == 4);
-    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == id - 3);
+    CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE && m.id == id - 3);
     CU_ASSERT(join_within(h, "c", 5, &few, &place) == SLV_HUB_OK);
-    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_GAP && hub_lag(h, &place) == 4);
-    CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == id - 3);
+    CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_GAP && hub_lag(h, &place) == 4);
+    CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE && m.id == id - 3);
     CU_ASSERT(mprotect(old, size, PROT_READ | PROT_WRITE) == 0);
     CU_ASSERT_PTR_NULL(hub_flaw(h));
     hub_free(&h);

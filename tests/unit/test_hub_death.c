@@ -94,7 +94,7 @@ static unsigned read_all(struct hub *h, struct hub_place *place)
     uint64_t id = place->id;
     unsigned n = 0;
 
-    while (hub_next(h, place, &m) == SLV_HUB_MESSAGE) {
+    while (hub_next(h, place, &m, NULL) == SLV_HUB_MESSAGE) {
         CU_ASSERT(m.id == id + 1 && m.sse.n > m.data.n);
         id = m.id;
         n++;
@@ -278,7 +278,7 @@ static void follow(struct hub *h, struct hub_place *place, unsigned wanted)
         CU_ASSERT_FATAL(poll(&p, 1, 20000) == 1);
         hub_take_news(h, note, &news);
         CU_ASSERT(news == UINT64_C(1) << place->channel || news == 0);
-        while (hub_next(h, place, &m) == SLV_HUB_MESSAGE) {
+        while (hub_next(h, place, &m, NULL) == SLV_HUB_MESSAGE) {
             int who = m.data.p[0] - '0', i = atoi(m.data.p + 2);
 
             CU_ASSERT_FATAL(who == 0 || who == 1);
@@ -369,7 +369,7 @@ static void test_seats(void)
         if (hub_join(h, STR("d"), SLV_HUB_NOW, 9, once, &hub_unbounded, 0, &mine) != SLV_HUB_OK)
             _exit(1);
         hub_say(h, "c", "x", &result);
-        _exit(hub_next(h, &place, &m) == SLV_HUB_MESSAGE ? 0 : 1);
+        _exit(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE ? 0 : 1);
     }
     CU_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
     hub_presence(h, STR("c"), &hub_unbounded, 0, &p);

@@ -40,7 +40,7 @@ static void expect(struct hub *h, struct hub_place *place, uint64_t id, const ch
 {
     struct slv_hub_message m;
 
-    CU_ASSERT_FATAL(hub_next(h, place, &m) == SLV_HUB_MESSAGE);
+    CU_ASSERT_FATAL(hub_next(h, place, &m, NULL) == SLV_HUB_MESSAGE);
     SUITE_CHECK(m.id == id && str_eq(m.data, str_of(text)) && m.time == (int64_t)id,
                 "%llu %.*s, wanted %llu %s", (unsigned long long)m.id, STR_ARG(m.data),
                 (unsigned long long)id, text);
@@ -52,7 +52,7 @@ static void expect_no(struct hub *h, struct hub_place *place, enum slv_hub_read 
 {
     struct slv_hub_message m;
 
-    CU_ASSERT(hub_next(h, place, &m) == wanted);
+    CU_ASSERT(hub_next(h, place, &m, NULL) == wanted);
 }
 
 /* A channel begins where its first message says; what comes twice is there once. */
@@ -170,9 +170,9 @@ static void test_kill_placing(void)
 
         SUITE_CHECK(hub_flaw(h) == NULL, "step %lu: %s", step, hub_flaw(h));
         CU_ASSERT(put(h, "c", next_id, "dying words") == SLV_HUB_OK);
-        got = hub_next(h, &place, &m);
+        got = hub_next(h, &place, &m, NULL);
         if (got == SLV_HUB_GAP)
-            got = hub_next(h, &place, &m);
+            got = hub_next(h, &place, &m, NULL);
         SUITE_CHECK(got == SLV_HUB_MESSAGE && m.id == next_id, "step %lu: %d", step, got);
         expect_no(h, &place, SLV_HUB_NOTHING);
         hub_rest(h);
@@ -332,7 +332,7 @@ static void test_left(void)
     for (uint64_t k = 0; k < 3; k++) {
         struct slv_hub_message m;
 
-        CU_ASSERT(hub_next(h, &place, &m) == SLV_HUB_MESSAGE && m.id == id + k);
+        CU_ASSERT(hub_next(h, &place, &m, NULL) == SLV_HUB_MESSAGE && m.id == id + k);
     }
     free(text);
     CU_ASSERT_PTR_NULL(hub_adopt("", &o, &why));

@@ -101,9 +101,14 @@ static void test_reading(void)
     CU_ASSERT(slv_hub_next(&a.subscriber, &n) == SLV_HUB_MESSAGE && n.id == id);
     CU_ASSERT(n.data.p == m.data.p && str_eq(n.data, STR("one")));
     CU_ASSERT(slv_hub_position(&a.subscriber) == id && slv_hub_lag(&a.subscriber) == 0);
+    /* Who has read everything looks again when it has been told. */
     id = post("c", "two");
     hub_turn_over();
+    CU_ASSERT(slv_hub_next(&a.subscriber, &m) == SLV_HUB_NOTHING);
+    hub_woken(h);
+    CU_ASSERT(a.woken == 1 && b.woken == 1);
     CU_ASSERT(slv_hub_next(&a.subscriber, &m) == SLV_HUB_MESSAGE && m.id == id);
+    CU_ASSERT(slv_hub_next(&a.subscriber, &m) == SLV_HUB_NOTHING);
     CU_ASSERT(slv_hub_lag(&b.subscriber) == 3);
     slv_hub_unsubscribe(&a.subscriber);
     slv_hub_unsubscribe(&b.subscriber);
