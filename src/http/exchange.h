@@ -36,8 +36,11 @@ struct parse;
 /* Of a body that nobody wants, this much is read and dropped so that the connection can be kept. */
 #define EXCHANGE_UNREAD_MAX (64 * 1024)
 
-/* Blocks of the two arenas: what modules get, of which there may be little; and the message. */
-#define EXCHANGE_ARENA 256
+/*
+ * Blocks of the two arenas: what modules get, of which there may be little (an idle WebSocket fits
+ * into one block); and the message.
+ */
+#define EXCHANGE_ARENA 288
 #define EXCHANGE_MESSAGE 2048
 
 /* A header field of the answer. */
