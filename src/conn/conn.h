@@ -201,6 +201,7 @@ void conn_wake(struct conn *c);
 /*
  * For those who wake many connections of one driver, CONN_TURNS_MAX at most: their turns, now, and
  * never while one is being taken. Afterwards any of them may be gone. One may be named twice.
+ * Connections without a driver have none.
  */
 void conn_turns(struct conn *const *all, size_t n);
 

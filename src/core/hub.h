@@ -37,7 +37,7 @@
  *
  * Wake-ups: a publisher sets the channel's bit in the seat of each worker that has subscribers
  * there, and writes to the seat's eventfd unless it has been written to since the worker last
- * looked. The worker looks through the bits and wakes its subscribers, some hundreds at a time.
+ * looked. The worker looks through the bits and wakes its subscribers, a hundred or so at a time.
  *
  * Several machines share channels by way of a server that numbers messages (proc/relay.h). Then
  * what is published goes into the outbox, a queue behind the ring (hub_outbox.h), and comes back

@@ -30,8 +30,8 @@ struct listeners {
 };
 
 /*
- * What came of reading behind a place in this turn. Most subscribers of a channel are at the same
- * place, and what the first one reads is pinned.
+ * What came of reading behind a place in this turn, and since there was news last. Most subscribers
+ * of a channel are at the same place, and what the first one reads is pinned.
  */
 struct reading {
     uint64_t turn;
@@ -155,7 +155,7 @@ static void tell_postings(void)
 }
 
 /* Tells a subscriber, and returns its connection, if it has one. */
-static struct conn *wake(struct slv_hub_subscriber *s)
+static struct conn *tell(struct slv_hub_subscriber *s)
 {
     struct conn *c = s->connection;
 
@@ -174,6 +174,8 @@ void hub_woken(void *arg)
     AN(arg == hub);
     tell_postings();
     hub_take_news(hub, note_news, NULL);
+    /* What was read before may lack what this is about, and will not be told again. */
+    turn++;
     while (left && !list_empty(&rousing)) {
         struct listeners *l = LIST_ITEM(rousing.next, struct listeners, link);
         struct link *at = l->waiting.next;
@@ -184,7 +186,7 @@ void hub_woken(void *arg)
         }
         list_remove(at);
         list_add(&l->idle, at);
-        woken[count] = wake(LIST_ITEM(at, struct slv_hub_subscriber, links));
+        woken[count] = tell(LIST_ITEM(at, struct slv_hub_subscriber, links));
         count += woken[count] != NULL;
         left--;
     }

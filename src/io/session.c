@@ -1,7 +1,7 @@
 /*
  * session.c - one socket and its connection: the driver.
  *
- * The usual turn is one read and one writev. The read watcher stays on, the write watcher is
+ * The usual turn is one recv and one send. The read watcher stays on, the write watcher is
  * started only when the socket takes no more, and the deadline is a store into the wheel.
  */
 #include "io/session.h"
@@ -33,7 +33,7 @@
 struct session {
     unsigned magic;
 #define SESSION_MAGIC 0x5e551042u
-    bool in_turn;                  /* a wake-up now will be seen before the turn ends */
+    bool in_turn;                  /* a wake-up now will be seen at its end, if not before */
     bool woken;
     bool nagle;                    /* TCP_NODELAY was taken off */
     struct channel channel;
@@ -299,10 +299,9 @@ static ms_t deadline_of(const struct session *s)
 }
 
 /* Writes what there is, and hears whoever wakes it, until nothing comes of either. */
-static void answer(struct session *s)
+static void answer(struct session *s, size_t left)
 {
     struct attempt a;
-    size_t left = TURN_MAX;
 
     do {
         if (s->woken) {
@@ -333,10 +332,13 @@ static void end_turn(struct session *s)
     }
     if (want & CONN_CLOSE) {
         session_end(s);
-    } else {
-        watch(s, want);
-        loop_timer_set(s->host->loop, &s->timer, deadline_of(s));
+        return;
     }
+    watch(s, want);
+    loop_timer_set(s->host->loop, &s->timer, deadline_of(s));
+    /* Behind watch(), which may take back what is on its way to the watcher. */
+    if (s->woken)
+        on_wake(s);
 }
 
 /* One turn: read, answer, write, and see what comes next. */
@@ -350,7 +352,7 @@ static void take_turn(struct session *s, int events)
     if (s->channel.unsent)
         s->channel.transport->flush(&s->channel);
     apply_nagle(s);
-    answer(s);
+    answer(s, TURN_MAX);
     end_turn(s);
 }
 
@@ -385,7 +387,7 @@ static void take_turns(struct conn *const *all, size_t n)
         size_t left = TURN_MAX;
 
         if (!attempts[i].wanted || note_written(some[i], &attempts[i], &left))
-            answer(some[i]);
+            answer(some[i], left);
         end_turn(some[i]);
     }
 }

@@ -120,7 +120,7 @@ struct slv_hub_most {
 
 /*
  * Subscribes the client of a request to a channel, behind the message with the id "after" or where
- * a constant says. r may be NULL: then it is no client's.
+ * a constant says. It must end before the request does. r may be NULL: then it is no client's.
  */
 SLV_API enum slv_hub_result slv_hub_subscribe(struct slv_hub_subscriber *s,
                                               const struct slv_request *r, struct str channel,

@@ -30,13 +30,20 @@ const struct h1_limits memconn_limits = {
     .keepalive_requests = 10000,
 };
 
-/* struct conn: wake */
+/* struct conn_driver: wake */
 static void on_wake(void *arg)
 {
     struct memconn *m = arg;
 
     m->wakes++;
     m->woken = true;
+}
+
+/* struct conn_driver: turns. They are the test's to take. */
+static void on_turns(struct conn *const *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        on_wake(all[i]->driver_arg);
 }
 
 /* Sets the clocks. */
@@ -47,7 +54,7 @@ static void set_clock(struct memconn *m, ms_t now)
     head_clock(WALL_CLOCK + (time_t)(now / 1000));
 }
 
-static const struct conn_driver driver = { .wake = on_wake };
+static const struct conn_driver driver = { .wake = on_wake, .turns = on_turns };
 
 /* Makes the connection. */
 void memconn_serve(struct memconn *m, const struct http_hooks *hooks,

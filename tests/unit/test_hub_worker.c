@@ -110,6 +110,14 @@ static void test_reading(void)
     CU_ASSERT(slv_hub_next(&a.subscriber, &m) == SLV_HUB_MESSAGE && m.id == id);
     CU_ASSERT(slv_hub_next(&a.subscriber, &m) == SLV_HUB_NOTHING);
     CU_ASSERT(slv_hub_lag(&b.subscriber) == 3);
+    /* In one turn of the loop: nothing is there, then something is, and all are told. */
+    slv_hub_unsubscribe(&b.subscriber);
+    CU_ASSERT(hub_subscribe(&b.subscriber, STR("c"), SLV_HUB_NOW, 0, hub_any) == SLV_HUB_OK);
+    CU_ASSERT(slv_hub_next(&b.subscriber, &m) == SLV_HUB_NOTHING);
+    id = post("c", "four");
+    hub_woken(h);
+    CU_ASSERT(slv_hub_next(&a.subscriber, &m) == SLV_HUB_MESSAGE && m.id == id);
+    CU_ASSERT(slv_hub_next(&b.subscriber, &m) == SLV_HUB_MESSAGE && m.id == id);
     slv_hub_unsubscribe(&a.subscriber);
     slv_hub_unsubscribe(&b.subscriber);
     hub_unuse();
