@@ -36,6 +36,7 @@ struct process_conf {
     int64_t worker_processes;      /* "auto" has been resolved */
     int64_t worker_connections;
     int64_t worker_rlimit_nofile;  /* 0: as it is */
+    int64_t worker_rlimit_core;    /* bytes; 0: workers leave none */
     int64_t worker_shutdown_timeout; /* ms */
     int64_t drain_window;          /* ms */
     int64_t hub_size, hub_channels; /* those of the first configuration stay */

@@ -211,6 +211,8 @@ static const struct slv_directive directives[] = {
     { "user", MAIN, 1, 2, 0, "user [group]", set_user, 0, 0, NULL, NULL },
     { "worker_processes", MAIN, 1, 1, 0, "number | auto", set_processes, FIELD(worker_processes),
       "1", NULL },
+    { "worker_rlimit_core", MAIN, 1, 1, 0, "size", slv_set_size, FIELD(worker_rlimit_core), "0",
+      NULL },
     { "worker_rlimit_nofile", MAIN, 1, 1, 0, "number", slv_set_number,
       FIELD(worker_rlimit_nofile), NULL, &file_bounds },
     { "worker_shutdown_timeout", MAIN, 1, 1, 0, "time", slv_set_ms,

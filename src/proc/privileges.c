@@ -11,13 +11,26 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* worker_rlimit_nofile. */
+/* worker_rlimit_nofile, worker_rlimit_core. */
 static void set_limits(const struct process_conf *process)
 {
     rlim_t files = (rlim_t)process->worker_rlimit_nofile;
+    rlim_t core = (rlim_t)process->worker_rlimit_core;
 
     if (files && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ files, files }) != 0)
         log_alert(errno, "setrlimit(RLIMIT_NOFILE, %llu) failed", (unsigned long long)files);
+    if (core && setrlimit(RLIMIT_CORE, &(struct rlimit){ core, core }) != 0)
+        log_alert(errno, "setrlimit(RLIMIT_CORE, %llu) failed", (unsigned long long)core);
+}
+
+/*
+ * What may not be dumped cannot be looked into by other programs of the account either, and there
+ * are keys in it. Where the account has not changed, whoever started us has the same right.
+ */
+static void hide_memory(const struct process_conf *process)
+{
+    if (prctl(PR_SET_DUMPABLE, process->worker_rlimit_core > 0, 0, 0, 0) != 0)
+        log_alert(errno, "prctl(PR_SET_DUMPABLE) failed");
 }
 
 void privileges_raise_files(void)
@@ -64,13 +77,14 @@ static int become(const struct process_conf *process)
 
 int privileges_drop(const struct process_conf *process)
 {
+    bool changes = process->uid >= 0 && geteuid() == 0;
+
     set_limits(process);
-    if (process->uid >= 0 && geteuid() == 0 && become(process) != 0)
+    if (changes && become(process) != 0)
         return -1;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         log_alert(errno, "prctl(PR_SET_NO_NEW_PRIVS) failed");
-    /* Changing the user has switched core dumps off, which would hide why a worker crashed. */
-    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
-        log_alert(errno, "prctl(PR_SET_DUMPABLE) failed");
+    if (changes)
+        hide_memory(process);
     return 0;
 }
