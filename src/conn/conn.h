@@ -132,7 +132,7 @@ struct conn {
     ms_t last_write;               /* when bytes last left, or began to wait */
     const struct conn_limits *limits; /* the adapter keeps them up to date; never NULL */
     char *in;                      /* bytes kept for the next feed; NULL mostly */
-    /* Up to here a turn in which nothing special happens needs it. */
+    /* What is above lies together: a turn in which nothing special happens needs no more. */
     ms_t linger_until;
     /* For logs and access rules; set by the driver after conn_new(). */
     uint64_t number;
