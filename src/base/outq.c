@@ -17,12 +17,12 @@
  */
 #define SMALL 4
 #define LARGE 64
-#define KEPT_MAX 128
+#define RINGS_KEPT 128
 
 static struct shelf {
     uint32_t size;                 /* of its rings, in spans */
     uint32_t count;
-    struct outq_span *kept[KEPT_MAX];
+    struct outq_span *kept[RINGS_KEPT];
 } small = { .size = SMALL }, large = { .size = LARGE };
 
 /* A ring off a shelf, or from the heap. */
@@ -36,7 +36,7 @@ static void ring_free(struct outq_span *ring, uint32_t size)
 {
     struct shelf *s = size == SMALL ? &small : &large;
 
-    if (size == s->size && s->count < KEPT_MAX)
+    if (size == s->size && s->count < RINGS_KEPT)
         s->kept[s->count++] = ring;
     else
         free(ring);

@@ -33,6 +33,9 @@ struct loop {
     ev_timer work;
     ms_t (*work_call)(void *arg);
     void *work_arg;
+    ev_timer next;                 /* due at once: it runs where somebody is to be called */
+    void (*next_call)(void *arg);
+    void *next_arg;
     ev_timer tick;                 /* turns the wheel; runs only while something hangs in it */
     ms_t now;
     struct wheel wheel;
@@ -111,6 +114,17 @@ static void on_work(struct ev_loop *ev, ev_timer *w, int events)
     ev_timer_start(ev, w);
 }
 
+/* All others have had their turn. */
+static void on_next(struct ev_loop *ev, ev_timer *w, int events)
+{
+    struct loop *loop;
+
+    (void)ev;
+    (void)events;
+    CAST_OBJ(loop, w->data, LOOP_MAGIC);
+    loop->next_call(loop->next_arg);
+}
+
 struct loop *loop_new(void)
 {
     struct loop *loop = mem_zalloc(sizeof *loop);
@@ -131,6 +145,8 @@ struct loop *loop_new(void)
     loop->prepare.data = loop;
     ev_timer_init(&loop->tick, on_tick, WHEEL_TICK / 1e3, WHEEL_TICK / 1e3);
     loop->tick.data = loop;
+    ev_timer_init(&loop->next, on_next, 0, 0);
+    loop->next.data = loop;
     ev_timer_init(&loop->work, on_work, WORK_SOON, 0);
     loop->work.data = loop;
     return loop;
@@ -144,6 +160,7 @@ void loop_free(struct loop **ploop)
     for (size_t i = 0; i < loop->signal_count; i++)
         ev_signal_stop(loop->ev, &loop->signals[i].watch);
     ev_timer_stop(loop->ev, &loop->work);
+    ev_timer_stop(loop->ev, &loop->next);
     ev_timer_stop(loop->ev, &loop->tick);
     ev_prepare_stop(loop->ev, &loop->prepare);
     ev_check_stop(loop->ev, &loop->check);
@@ -263,6 +280,22 @@ void loop_work(struct loop *loop)
     ev_timer_stop(loop->ev, &loop->work);
     ev_timer_set(&loop->work, WORK_SOON, 0);
     ev_timer_start(loop->ev, &loop->work);
+}
+
+void loop_on_next(struct loop *loop, void (*call)(void *arg), void *arg)
+{
+    CHECK_OBJ(loop, LOOP_MAGIC);
+    ev_timer_stop(loop->ev, &loop->next);
+    loop->next_call = call;
+    loop->next_arg = arg;
+}
+
+void loop_call_next(struct loop *loop)
+{
+    CHECK_OBJ(loop, LOOP_MAGIC);
+    AN(loop->next_call != NULL);
+    if (!ev_is_active(&loop->next))
+        ev_timer_start(loop->ev, &loop->next);
 }
 
 void loop_timer_init(struct loop_timer *t, void (*call)(void *arg), void *arg)

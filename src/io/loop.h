@@ -44,6 +44,13 @@ void loop_on_signal(struct loop *loop, int signo, void (*call)(void *arg), void 
 struct loop_watch *loop_on_readable(struct loop *loop, int fd, void (*call)(void *arg), void *arg);
 void loop_unwatch(struct loop *loop, struct loop_watch **watch);
 
+/*
+ * What is to be called by loop_call_next(): in the next turn of the loop, when all others that are
+ * ready now have been called. One for each loop; NULL: nothing any more.
+ */
+void loop_on_next(struct loop *loop, void (*call)(void *arg), void *arg);
+void loop_call_next(struct loop *loop);
+
 /* Sets or moves a deadline; e is embedded by the caller, whose callback takes it from there. */
 struct loop_timer {
     struct wheel_entry entry;

@@ -395,6 +395,8 @@ struct service *service_new(struct loop *loop, const struct config *config, unsi
         .arg = s,
     };
     list_init(&s->host.sessions);
+    list_init(&s->host.late);
+    loop_on_next(s->host.loop, sessions_late, &s->host);
     s->config = config;
     s->emptied = emptied;
     s->arg = arg;
@@ -443,6 +445,7 @@ void service_free(struct service **ps)
     s->emptied = NULL;
     s->draining = true;
     loop_before_wait(s->host.loop, NULL, NULL);
+    loop_on_next(s->host.loop, NULL, NULL);
     accept_all(s, false);
     sessions_abort(&s->host, CLOSE_SHUTDOWN);
     loop_timer_set(s->host.loop, &s->resume, MS_NEVER);

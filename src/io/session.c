@@ -27,6 +27,12 @@
 /* Bytes written in one turn, so that one fast reader does not hold the worker. */
 #define TURN_MAX (1024 * 1024)
 
+/*
+ * Wake-ups that are heard in the turn in which they come; one more waits until others have had
+ * their turns, so that a source that makes nothing of what it reads does not hold the worker.
+ */
+#define HEARD_MAX 4
+
 /* How long a socket that is full may put off the transport's last words, ms. */
 #define GOODBYE_TIME 5000
 
@@ -43,6 +49,7 @@ struct session {
     struct session_host *host;
     struct preface *preface;       /* to be read before the transport reads; NULL: nothing is */
     struct link link;
+    struct link late;              /* see struct session_host */
     ms_t goodbye_by;               /* the end waits so long for its last words; 0: it does not */
 };
 
@@ -124,6 +131,7 @@ static void session_end(struct session *s)
     close(s->channel.fd);
     if (s->channel.tls)
         tls_free(&s->channel.tls);
+    list_remove(&s->late);
     list_remove(&s->link);
     host->count--;
     s->magic = 0;
@@ -301,6 +309,7 @@ static ms_t deadline_of(const struct session *s)
 /* Writes what there is, and hears whoever wakes it, until nothing comes of either. */
 static void answer(struct session *s, size_t left)
 {
+    unsigned heard = 0;
     struct attempt a;
 
     do {
@@ -311,7 +320,7 @@ static void answer(struct session *s, size_t left)
         do
             a = try_write(s);
         while (a.wanted && note_written(s, &a, &left));
-    } while (s->woken && left);
+    } while (s->woken && left && ++heard < HEARD_MAX);
 }
 
 /* The end of a turn: what must stay is put in its place, and what comes next is seen to. */
@@ -336,9 +345,11 @@ static void end_turn(struct session *s)
     }
     watch(s, want);
     loop_timer_set(s->host->loop, &s->timer, deadline_of(s));
-    /* Behind watch(), which may take back what is on its way to the watcher. */
-    if (s->woken)
-        on_wake(s);
+    if (s->woken) {
+        list_remove(&s->late);
+        list_add(&s->host->late, &s->late);
+        loop_call_next(s->host->loop);
+    }
 }
 
 /* One turn: read, answer, write, and see what comes next. */
@@ -392,6 +403,27 @@ static void take_turns(struct conn *const *all, size_t n)
     }
 }
 
+void sessions_late(void *arg)
+{
+    struct session_host *host = arg;
+    struct link now;
+
+    /* A list of our own: those that are woken again come next time. */
+    list_init(&now);
+    while (!list_empty(&host->late)) {
+        struct link *at = host->late.next;
+
+        list_remove(at);
+        list_add(&now, at);
+    }
+    while (!list_empty(&now)) {
+        struct session *s = LIST_ITEM(now.next, struct session, late);
+
+        list_remove(&s->late);
+        take_turn(s, 0);
+    }
+}
+
 static const struct conn_driver driver = {
     .wake = on_wake, .turns = take_turns, .find_local = find_local, .tls_text = about_tls
 };
@@ -410,6 +442,7 @@ void session_start(struct session_host *host, int fd, struct tls *tls, struct co
     ev_io_init(&s->io, on_event, fd, EV_READ);
     s->io.data = s;
     loop_timer_init(&s->timer, on_deadline, s);
+    list_init(&s->late);
     list_add(&host->sessions, &s->link);
     host->count++;
     c->driver = &driver;

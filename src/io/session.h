@@ -18,6 +18,7 @@ struct session_host {
     struct loop *loop;
     struct link sessions;
     size_t count;
+    struct link late;              /* those that were woken in their turn, for the next one */
     char *scratch;                 /* where reads go: one for all, used within a turn only */
     char *file_scratch;            /* for files that are read instead of sent by sendfile() */
     void (*closed)(void *arg);     /* a session has gone */
@@ -36,6 +37,9 @@ struct session_host {
  * that connects usually has something to say. The session may be gone when this returns.
  */
 void session_start(struct session_host *host, int fd, struct tls *tls, struct conn *c);
+
+/* Turns for those in host->late. arg: the host. What loop_call_next() is to call. */
+void sessions_late(void *arg);
 
 /* Passes conn_drain() on to all sessions. */
 void sessions_drain(struct session_host *host, enum conn_drain how);
